@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state machine of a page frame, guest side. Also built in user space,
+ * where tests/unit runs every state x move x host move against a model.
+ *
+ * Each move is one compare-and-swap on one byte (or on eight frames at once),
+ * so what another CPU or the host sees in between is always a legal state.
+ * No locks, no allocation; safe in NMI. Only a byte with BUSY set makes a move
+ * wait, and only where the frame cannot be declined (allocation) or its fate
+ * must be known (make stable).
+ */
+#include <pagehint/page_state.h>
+
+#define FRAMES_PER_WORD		8
+#define WORD_OF(state)		(0x0101010101010101ULL * (state))
+#define WORD_STABLE		WORD_OF(PAGEHINT_STABLE)
+#define WORD_UNUSED		WORD_OF(PAGEHINT_UNUSED)
+#define WORD_UNUSED_ABSENT	WORD_OF(PAGEHINT_UNUSED | PAGEHINT_ABSENT)
+
+static u8 usage_of(u8 state)
+{
+	return state & PAGEHINT_USAGE_MASK;
+}
+
+/* Whole words only where the table allows: blocks of order >= 3 are aligned. */
+static bool word_at(const u8 *byte, unsigned long nr)
+{
+	return nr >= FRAMES_PER_WORD && !((unsigned long)byte % FRAMES_PER_WORD);
+}
+
+/**
+ * pagehint_state_free_slow - a frame was freed that was not plainly STABLE
+ * @byte: its state
+ *
+ * Keeps BUSY (the host is dropping and will finish) and forgets everything
+ * else: V, V|ABSENT, P, U|ABSENT, PENDING and RECOVERING become U, V|BUSY
+ * becomes U|BUSY. A frame freed while UNUSED is legal: a failed memcg charge
+ * frees before mm_page_alloc.
+ *
+ * Context: as pagehint_state_free().
+ * Return: true when the usage was STABLE before.
+ */
+bool pagehint_state_free_slow(u8 *byte)
+{
+	u8 old = READ_ONCE(*byte);
+
+	for (;;) {
+		u8 new = PAGEHINT_UNUSED;
+		u8 seen;
+
+		if (pagehint_host_owns(old))
+			new |= PAGEHINT_BUSY;
+		seen = pagehint_cmpxchg(byte, old, new);
+		if (seen == old)
+			return usage_of(old) == PAGEHINT_STABLE;
+		old = seen;
+	}
+}
+
+/**
+ * pagehint_state_alloc_slow - a frame was allocated that was not plainly UNUSED
+ * @byte: its state
+ * @seen: the byte's value that the fast path met
+ *
+ * Context: as pagehint_state_alloc().
+ * Return: as pagehint_state_alloc().
+ */
+u8 pagehint_state_alloc_slow(u8 *byte, u8 seen)
+{
+	while (usage_of(seen) == PAGEHINT_UNUSED) {
+		u8 old = seen;
+
+		if (old & PAGEHINT_BUSY) {
+			seen = pagehint_wait_not_busy(byte);
+			continue;
+		}
+		seen = pagehint_cmpxchg(byte, old, (u8)PAGEHINT_STABLE);
+		if (seen == old)
+			break;
+	}
+	return seen;
+}
+
+/**
+ * pagehint_state_free_range - a block was freed: its frames become UNUSED
+ * @first: state of its first frame
+ * @nr: frames
+ *
+ * Context: as pagehint_state_free().
+ * Return: the number of frames that were STABLE before.
+ */
+unsigned int pagehint_state_free_range(u8 *first, unsigned long nr)
+{
+	unsigned int changed = 0;
+
+	while (nr) {
+		if (word_at(first, nr) && READ_ONCE(*(u64 *)first) == WORD_STABLE) {
+			/* As for one frame: nobody else writes STABLE bytes. */
+			smp_store_release((u64 *)first, WORD_UNUSED);
+			changed += FRAMES_PER_WORD;
+			first += FRAMES_PER_WORD;
+			nr -= FRAMES_PER_WORD;
+			continue;
+		}
+		changed += pagehint_state_free(first);
+		first++;
+		nr--;
+	}
+	return changed;
+}
+
+/**
+ * pagehint_state_alloc_range - make UNUSED frames STABLE
+ * @first: state of its first frame
+ * @nr: frames
+ *
+ * For a block that was allocated, and for frames that are still free when
+ * hinting is switched off: no event may then make them UNUSED again meanwhile.
+ * Waits where the host is BUSY. VOLATILE frames are left to whoever can recover
+ * them.
+ *
+ * Context: as pagehint_state_alloc().
+ * Return: the frames whose usage changed.
+ */
+struct pagehint_changed pagehint_state_alloc_range(u8 *first, unsigned long nr)
+{
+	struct pagehint_changed changed = { 0 };
+
+	while (nr) {
+		u8 seen;
+
+		if (word_at(first, nr)) {
+			u64 old = READ_ONCE(*(u64 *)first);
+
+			if (old == WORD_STABLE ||
+			    ((old == WORD_UNUSED || old == WORD_UNUSED_ABSENT) &&
+			     pagehint_cmpxchg((u64 *)first, old, (u64)WORD_STABLE) == old)) {
+				if (old != WORD_STABLE)
+					changed.frames += FRAMES_PER_WORD;
+				if (old == WORD_UNUSED_ABSENT)
+					changed.absent += FRAMES_PER_WORD;
+				first += FRAMES_PER_WORD;
+				nr -= FRAMES_PER_WORD;
+				continue;
+			}
+		}
+		seen = pagehint_state_alloc(first);
+		if (usage_of(seen) == PAGEHINT_UNUSED) {
+			changed.frames++;
+			changed.absent += !!(seen & PAGEHINT_ABSENT);
+		}
+		first++;
+		nr--;
+	}
+	return changed;
+}
+
+/**
+ * pagehint_state_scan_range - hint a block that was found on a free list
+ * @first: state of its first frame
+ * @nr: frames
+ *
+ * Only STABLE becomes UNUSED: a frame that the events already hinted may have
+ * been dropped since.
+ *
+ * Context: the zone's lock, which keeps the block on its free list, and so
+ * keeps every allocation event for it later than this.
+ * Return: the number of frames that were STABLE before.
+ */
+unsigned int pagehint_state_scan_range(u8 *first, unsigned long nr)
+{
+	unsigned int changed = 0;
+
+	for (; nr; first++, nr--) {
+		if (READ_ONCE(*first) == PAGEHINT_STABLE) {
+			smp_store_release(first, PAGEHINT_UNUSED);
+			changed++;
+		}
+	}
+	return changed;
+}
+
+/**
+ * pagehint_state_make_volatile - the content of a frame may be dropped
+ * @byte: its state
+ * @temperature: 0 cold .. 15 hot
+ *
+ * By compare-and-swap: whoever else moves the frame meanwhile wins. Release is
+ * implied, so the content is complete before the host may judge it.
+ *
+ * Context: any; the caller made sure that nobody uses the content.
+ * Return: false when the frame was not plainly STABLE; nothing changed then.
+ */
+bool pagehint_state_make_volatile(u8 *byte, u8 temperature)
+{
+	u8 new = PAGEHINT_VOLATILE |
+		 ((temperature << PAGEHINT_TEMP_SHIFT) & PAGEHINT_TEMP_MASK);
+
+	return pagehint_cmpxchg(byte, (u8)PAGEHINT_STABLE, new) == PAGEHINT_STABLE;
+}
+
+/**
+ * pagehint_state_make_stable - the content of a frame is needed
+ * @byte: its state
+ *
+ * Exactly one of several callers gets PAGEHINT_DISCARDED; the others spin here
+ * until it has called pagehint_state_recovered(), because a frame published
+ * STABLE before the loss is dealt with would hand out garbage.
+ *
+ * Context: any; may spin on the host (BUSY) or on another CPU (RECOVERING),
+ * which therefore keeps interrupts off.
+ * Return: what became of the frame.
+ */
+enum pagehint_kept pagehint_state_make_stable(u8 *byte)
+{
+	u8 old = READ_ONCE(*byte);
+
+	for (;;) {
+		bool absent = old & PAGEHINT_ABSENT;
+		u8 usage = usage_of(old);
+		u8 seen;
+
+		if (old == PAGEHINT_RECOVERING) {
+			cpu_relax();
+			old = READ_ONCE(*byte);
+			continue;
+		}
+		if (usage == PAGEHINT_STABLE || usage == PAGEHINT_UNUSED)
+			return PAGEHINT_WAS_STABLE;
+		if (old & PAGEHINT_BUSY) {
+			old = pagehint_wait_not_busy(byte);
+			continue;
+		}
+		seen = pagehint_cmpxchg(byte, old, absent ? (u8)PAGEHINT_RECOVERING :
+							    (u8)PAGEHINT_STABLE);
+		if (seen == old)
+			return absent ? PAGEHINT_DISCARDED : PAGEHINT_KEPT;
+		old = seen;
+	}
+}
+
+/**
+ * pagehint_state_recovered - the loss of a frame's content is dealt with
+ * @byte: its state, RECOVERING and owned by the caller
+ *
+ * Context: the CPU that got PAGEHINT_DISCARDED. Release: who sees STABLE also
+ * sees what the recovery wrote (that the page is not uptodate).
+ */
+void pagehint_state_recovered(u8 *byte)
+{
+	smp_store_release(byte, PAGEHINT_STABLE);
+}
+
+/**
+ * pagehint_state_set_temperature - say how warm a hinted frame is
+ * @byte: its state
+ * @temperature: 0 cold .. 15 hot
+ *
+ * Context: any. Gives up when anything else changes at the same time: it is a
+ * hint.
+ * Return: true when the temperature was set.
+ */
+bool pagehint_state_set_temperature(u8 *byte, u8 temperature)
+{
+	u8 old = READ_ONCE(*byte);
+	u8 new = (old & PAGEHINT_STATE_MASK) |
+		 ((temperature << PAGEHINT_TEMP_SHIFT) & PAGEHINT_TEMP_MASK);
+
+	if (usage_of(old) == PAGEHINT_STABLE)
+		return false;
+	return pagehint_cmpxchg(byte, old, new) == old;
+}
