@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernels that this module has been proved on. A rule of the allocator
+ * that changed between two versions is a way to lose data, so a version that
+ * nobody looked at does not build.
+ */
+#ifndef _PAGEHINT_COMPAT_KERNEL_H
+#define _PAGEHINT_COMPAT_KERNEL_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#error "pagehint: this kernel is not supported; supported is 6.1 (docs/status.md)"
+#endif
+
+#ifndef CONFIG_TRACEPOINTS
+#error "pagehint needs CONFIG_TRACEPOINTS"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE
+#error "pagehint needs CONFIG_DYNAMIC_FTRACE"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#error "pagehint needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS"
+#endif
+#ifndef CONFIG_KPROBES
+#error "pagehint needs CONFIG_KPROBES (for symbol lookup)"
+#endif
+
+#endif /* _PAGEHINT_COMPAT_KERNEL_H */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A backend carries the state bytes to a host. It knows no kernel event: it
+ * has memory for the table, and starts and ends a lease.
+ */
+#ifndef _PAGEHINT_BACKEND_H
+#define _PAGEHINT_BACKEND_H
+
+#include <linux/seq_file.h>
+#include <linux/types.h>
+
+#include <pagehint/checks.h>
+
+/**
+ * struct pagehint_backend - one way to a host
+ * @name: value of the parameter backend=
+ * @open: find the device and give the table its bytes (all STABLE), by
+ *	pagehint_table_set_bytes(); on failure a sentence in @why, nothing kept
+ * @close: undo open; no hook is attached
+ * @lease_begin: hints may be acted on from now on; every frame is STABLE. On
+ *	failure a sentence in the log
+ * @lease_end: on return the host drops nothing. @leaving: PAGEHINT_LEAVING_*
+ * @lease_end_atomic: the same in a panic: no locks, no sleeping, bounded
+ * @show: what debugfs says of it
+ *
+ * Context: process, under control_mutex, but for lease_end_atomic.
+ */
+struct pagehint_backend {
+	const char *name;
+	int (*open)(char *why);
+	void (*close)(void);
+	int (*lease_begin)(void);
+	void (*lease_end)(u32 leaving);
+	void (*lease_end_atomic)(u32 leaving);
+	void (*show)(struct seq_file *m);
+};
+
+extern const struct pagehint_backend pagehint_backend_shm;
+extern const struct pagehint_backend pagehint_backend_loop;
+extern const struct pagehint_backend pagehint_backend_null;
+
+/* The one in use, from open to close. */
+extern const struct pagehint_backend *pagehint_backend;
+
+int pagehint_backend_open(const char *name);
+void pagehint_backend_close(void);
+bool pagehint_backend_known(const char *name);
+
+/* Table memory of the guest's own, for backends without a device. */
+int pagehint_own_table_open(char *why);
+void pagehint_own_table_close(void);
+
+/* Parameters of single backends, set by main.c. */
+extern char *pagehint_shm_device;
+extern unsigned int pagehint_loop_pause_us;
+extern unsigned int pagehint_loop_hold_us;
+extern unsigned int pagehint_loop_batch;
+
+#endif /* _PAGEHINT_BACKEND_H */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The module as a whole: what is wanted, what is in force, test points. */
+#ifndef _PAGEHINT_CONTROL_H
+#define _PAGEHINT_CONTROL_H
+
+#include <linux/types.h>
+
+void pagehint_control_sleep(bool asleep);
+void pagehint_control_shutdown(void);
+void pagehint_control_panic(void);
+int pagehint_lifecycle_open(void);
+void pagehint_lifecycle_close(void);
+
+/*
+ * Test builds take fail_at=N: the N-th of all points that can fail does. In
+ * other builds this costs nothing.
+ */
+#ifdef PAGEHINT_TEST
+int pagehint_fail_point(void);
+bool pagehint_left_out(const char *hook);
+#else
+static inline int pagehint_fail_point(void) { return 0; }
+static inline bool pagehint_left_out(const char *hook) { return false; }
+#endif
+
+#endif /* _PAGEHINT_CONTROL_H */

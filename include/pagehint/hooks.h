@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hooks into the kernel: tracepoints and ftrace, nothing else.
+ *
+ * A TRACEPOINT hook's probe is called with the tracepoint's arguments. An
+ * ENTRY hook's probe is an ftrace callback that runs before the function. A
+ * WRAPPER hook's probe is called in the function's place, with its arguments,
+ * and calls the original behind its ftrace site: so there is no recursion to
+ * detect, and other users of the site are called once.
+ */
+#ifndef _PAGEHINT_HOOKS_H
+#define _PAGEHINT_HOOKS_H
+
+#include <linux/ftrace.h>
+#include <linux/seq_file.h>
+#include <linux/tracepoint.h>
+
+#include <pagehint/checks.h>
+#include <pagehint/stats.h>
+
+enum pagehint_mechanism {
+	PAGEHINT_TRACEPOINT,
+	PAGEHINT_ENTRY,
+	PAGEHINT_WRAPPER,
+};
+
+/* Attached first: what makes frames stable. Detached last. */
+enum pagehint_side {
+	PAGEHINT_ALLOC_SIDE,
+	PAGEHINT_FREE_SIDE,
+};
+
+/**
+ * struct pagehint_hook - one place where the module is attached
+ * @target: name of the tracepoint or function in this kernel
+ * @name: what it is for; the same on every kernel (test parameter leave_out)
+ * @mechanism: see above
+ * @side: when it is attached
+ * @probe: what is called
+ * @set_original: WRAPPER: where to find the rest of the original function
+ * @tracepoint: TRACEPOINT: found at load
+ * @symbol: ENTRY, WRAPPER: found at load
+ * @ops: ENTRY, WRAPPER: ftrace's handle
+ * @calls: how often it was called, from the counters
+ * @attached: it is
+ * @error: why it is not
+ */
+struct pagehint_hook {
+	const char *target;
+	const char *name;
+	enum pagehint_mechanism mechanism;
+	enum pagehint_side side;
+	void *probe;
+	void (*set_original)(unsigned long address);
+	u64 (*calls)(void);
+	struct tracepoint *tracepoint;
+	struct pagehint_symbol symbol;
+	struct ftrace_ops ops;
+	bool attached;
+	int error;
+};
+
+/* probes/alloc_free.c */
+extern struct pagehint_hook pagehint_unused_hooks[];
+extern const unsigned int pagehint_nr_unused_hooks;
+
+/* probes/attach.c */
+int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr);
+int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
+			  enum pagehint_side side);
+void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
+			   enum pagehint_side side);
+int pagehint_hooks_prove(void);
+void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
+			 unsigned int nr);
+
+/*
+ * Every WRAPPER says when it is inside, so that the module's text is not freed
+ * under it: a wrapped function may sleep.
+ */
+DECLARE_PER_CPU(long, pagehint_inside);
+
+static __always_inline void pagehint_wrapper_enter(void)
+{
+	this_cpu_inc(pagehint_inside);
+}
+
+static __always_inline void pagehint_wrapper_exit(void)
+{
+	this_cpu_dec(pagehint_inside);
+}
+
+/* module/resolve.c */
+int pagehint_resolve(struct pagehint_symbol **symbols, unsigned int nr);
+int pagehint_resolve_own(void);
+void pagehint_drain_all_pages(void);
+unsigned long pagehint_ftrace_site(unsigned long address);
+
+#endif /* _PAGEHINT_HOOKS_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counters of the module: one set per CPU, added up when they are read.
+ *
+ * Counting is one instruction on the CPU's own set and may be done in any
+ * context, NMI included. debugfs shows them under stable names; how they are
+ * kept is nobody's business.
+ */
+#ifndef _PAGEHINT_STATS_H
+#define _PAGEHINT_STATS_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+/*
+ * Single frames and blocks are counted apart: for a single frame one count
+ * tells the event and the frame.
+ */
+enum pagehint_counter {
+	PAGEHINT_FREED_ONE,		/* order 0, STABLE -> UNUSED */
+	PAGEHINT_FREED_ONE_AGAIN,	/* order 0, was not STABLE */
+	PAGEHINT_FREED_BLOCKS,		/* order > 0, events */
+	PAGEHINT_FREED_BLOCK_FRAMES,	/* their frames STABLE -> UNUSED */
+	PAGEHINT_ALLOC_ONE,		/* order 0, UNUSED -> STABLE, still there */
+	PAGEHINT_ALLOC_ONE_TAKEN,	/* order 0, the host had dropped it */
+	PAGEHINT_ALLOC_ONE_PLAIN,	/* order 0, was not UNUSED */
+	PAGEHINT_ALLOC_BLOCKS,		/* order > 0, events */
+	PAGEHINT_ALLOC_BLOCK_FRAMES,	/* their frames UNUSED -> STABLE */
+	PAGEHINT_ALLOC_BLOCK_TAKEN,	/* those of them the host had dropped */
+	PAGEHINT_SCANNED,		/* frames found free at load */
+	PAGEHINT_SWEPT,			/* frames made stable while free */
+	PAGEHINT_SWEPT_TAKEN,		/* those of them the host had dropped */
+	PAGEHINT_OUTSIDE_TABLE,		/* events for frames without a byte */
+	PAGEHINT_BUSY_WAITS,		/* times the guest waited for the host */
+	PAGEHINT_LOOP_DISCARDED,	/* frames the loop backend dropped */
+	PAGEHINT_CALLS_BULK,		/* calls of the hooked functions */
+	PAGEHINT_CALLS_ISOLATE,
+	PAGEHINT_CALLS_PUTBACK,
+	PAGEHINT_NR_COUNTERS,
+};
+
+struct pagehint_counters {
+	u64 count[PAGEHINT_NR_COUNTERS];
+	u64 busy_wait_max_ns;
+};
+
+DECLARE_PER_CPU(struct pagehint_counters, pagehint_counters);
+
+static __always_inline void pagehint_count(enum pagehint_counter counter, u64 n)
+{
+	this_cpu_add(pagehint_counters.count[counter], n);
+}
+
+u64 pagehint_counter_sum(enum pagehint_counter counter);
+int pagehint_stats_open(void);
+void pagehint_stats_close(void);
+
+#endif /* _PAGEHINT_STATS_H */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events in the life of the guest after which no hint may stand: memory going
+ * offline, sleep, reboot and kexec, panic.
+ *
+ * Context: as each notifier says. Sleep and reboot take control_mutex; memory
+ * hotplug must not (see module/unused.c).
+ */
+#include <pagehint/log.h>
+
+#include <linux/memory.h>
+#include <linux/notifier.h>
+#include <linux/panic_notifier.h>
+#include <linux/reboot.h>
+#include <linux/suspend.h>
+
+#include <pagehint/control.h>
+#include <pagehint/table.h>
+#include <pagehint/unused.h>
+
+/* Process, may sleep, with the hotplug locks held. */
+static int memory_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const struct memory_notify *range = data;
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		pagehint_unused_going_offline(range->start_pfn, range->nr_pages);
+		break;
+	case MEM_OFFLINE:
+		/* Isolated and offline: nothing frees into it any more. */
+		pagehint_table_sweep(range->start_pfn, range->nr_pages);
+		pagehint_unused_offline_done();
+		break;
+	case MEM_CANCEL_OFFLINE:
+		pagehint_unused_offline_done();
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block memory_block = { .notifier_call = memory_event };
+
+/*
+ * Process, may sleep. Hibernation reads every page, and what it restores knows
+ * nothing of the table; for suspend the same is simple and safe.
+ */
+static int sleep_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		pagehint_control_sleep(true);
+		break;
+	case PM_POST_HIBERNATION:
+	case PM_POST_SUSPEND:
+	case PM_POST_RESTORE:
+		pagehint_control_sleep(false);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block sleep_block = { .notifier_call = sleep_event };
+
+/* Process, may sleep. kexec comes this way too. */
+static int reboot_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	pagehint_control_shutdown();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block reboot_block = {
+	.notifier_call = reboot_event,
+	/* Late: drivers that free memory on their way out may still hint. */
+	.priority = -100,
+};
+
+/* Any context, one CPU, no locks. */
+static int panic_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	pagehint_control_panic();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block panic_block = {
+	.notifier_call = panic_event,
+	.priority = INT_MAX,
+};
+
+/**
+ * pagehint_lifecycle_open - watch these events
+ *
+ * Context: process, may sleep.
+ * Return: 0 or an error with nothing registered.
+ */
+int pagehint_lifecycle_open(void)
+{
+	int err;
+
+	err = pagehint_fail_point() ?: register_memory_notifier(&memory_block);
+	if (err)
+		return err;
+	err = pagehint_fail_point() ?: register_pm_notifier(&sleep_block);
+	if (err)
+		goto err_memory;
+	err = pagehint_fail_point() ?: register_reboot_notifier(&reboot_block);
+	if (err)
+		goto err_sleep;
+	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	return 0;
+
+err_sleep:
+	unregister_pm_notifier(&sleep_block);
+err_memory:
+	unregister_memory_notifier(&memory_block);
+	return err;
+}
+
+/**
+ * pagehint_lifecycle_close - stop watching
+ *
+ * Context: process, may sleep.
+ */
+void pagehint_lifecycle_close(void)
+{
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
+	unregister_reboot_notifier(&reboot_block);
+	unregister_pm_notifier(&sleep_block);
+	unregister_memory_notifier(&memory_block);
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pagehint: parameters, ordered load and unload, and what is in force.
+ *
+ * control_mutex serialises everything that changes what is in force: load,
+ * unload, parameters, sleep, reboot. It is the outermost lock of the module.
+ */
+#include <pagehint/log.h>
+
+#include <linux/cc_platform.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include <compat/kernel.h>
+#include <pagehint/backend.h>
+#include <pagehint/checks.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+#include <pagehint/stats.h>
+#include <pagehint/table.h>
+#include <pagehint/unused.h>
+
+static DEFINE_MUTEX(control_mutex);
+
+/* Under control_mutex. */
+static bool ready;		/* loaded: parameters take effect */
+static bool asleep;		/* between the PM notifier's prepare and post */
+static bool shut_down;		/* rebooting: nothing is switched on again */
+static bool leased;		/* backend->lease_begin() succeeded */
+static bool hinting;		/* pagehint_unused_start() succeeded */
+
+static bool enable = true;
+static bool unused = true;
+static char *backend = "auto";
+char *pagehint_shm_device;
+unsigned int pagehint_loop_pause_us;
+unsigned int pagehint_loop_hold_us;
+unsigned int pagehint_loop_batch = 16;
+
+/* ------------------------------------------------------------------------
+ * What is in force
+ */
+
+static void stop(u32 leaving)
+{
+	if (hinting)
+		pagehint_unused_stop();
+	hinting = false;
+	if (leased)
+		pagehint_backend->lease_end(leaving);
+	leased = false;
+}
+
+/* Brings what is in force in line with what is wanted. Under control_mutex. */
+static int apply(u32 leaving)
+{
+	bool want_lease = enable && !asleep && !shut_down;
+	bool want_hints = want_lease && unused;
+	int err;
+
+	if (hinting && !want_hints) {
+		pagehint_unused_stop();
+		hinting = false;
+	}
+	if (!want_lease) {
+		stop(leaving);
+		return 0;
+	}
+	if (!leased) {
+		err = pagehint_backend->lease_begin();
+		if (err)
+			return err;
+		leased = true;
+	}
+	if (want_hints && !hinting) {
+		err = pagehint_unused_start();
+		if (err)
+			return err;
+		hinting = true;
+	}
+	return 0;
+}
+
+/**
+ * pagehint_control_sleep - the guest goes to sleep or is awake again
+ * @now_asleep: which
+ *
+ * Context: process, may sleep.
+ */
+void pagehint_control_sleep(bool now_asleep)
+{
+	mutex_lock(&control_mutex);
+	asleep = now_asleep;
+	if (apply(PAGEHINT_LEAVING_SLEEP))
+		pr_err("hinting could not be taken up again after sleep: write 0 and then 1 to the parameter enable\n");
+	mutex_unlock(&control_mutex);
+}
+
+/**
+ * pagehint_control_shutdown - the guest reboots, powers off or starts a kernel
+ *
+ * Only the lease ends: without it nothing is dropped, and detaching would make
+ * every reboot wait for grace periods.
+ *
+ * Context: process, may sleep.
+ */
+void pagehint_control_shutdown(void)
+{
+	mutex_lock(&control_mutex);
+	shut_down = true;
+	if (leased)
+		pagehint_backend->lease_end(PAGEHINT_LEAVING_REBOOT);
+	leased = false;
+	mutex_unlock(&control_mutex);
+}
+
+/**
+ * pagehint_control_panic - the guest is dying
+ *
+ * Context: any, one CPU. Takes no lock: @leased may be changing on a CPU that
+ * was stopped, and ending a lease twice does no harm.
+ */
+void pagehint_control_panic(void)
+{
+	const struct pagehint_backend *last = READ_ONCE(pagehint_backend);
+
+	if (last && READ_ONCE(leased))
+		last->lease_end_atomic(PAGEHINT_LEAVING_PANIC);
+}
+
+/* ------------------------------------------------------------------------
+ * Parameters
+ */
+
+static int set_switch(const char *value, const struct kernel_param *kp)
+{
+	bool *flag = kp->arg, before, wanted;
+	int err;
+
+	if (kstrtobool(value ?: "1", &wanted)) {
+		pr_err("%s=%s: expected 0 or 1\n", kp->name, value);
+		return -EINVAL;
+	}
+	mutex_lock(&control_mutex);
+	before = *flag;
+	*flag = wanted;
+	err = ready ? apply(PAGEHINT_LEAVING_OFF) : 0;
+	if (err)
+		*flag = before;
+	mutex_unlock(&control_mutex);
+	return err;
+}
+
+static const struct kernel_param_ops switch_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_switch,
+	.get = param_get_bool,
+};
+
+module_param_cb(enable, &switch_ops, &enable, 0644);
+MODULE_PARM_DESC(enable, "All hinting on (1) or off (0: every frame is stable, the host drops nothing); live; default 1");
+
+module_param_cb(unused, &switch_ops, &unused, 0644);
+MODULE_PARM_DESC(unused, "Hint free memory: 1 (attach and scan) or 0 (make stable and detach from the page allocator); live; default 1");
+
+static int set_backend(const char *value, const struct kernel_param *kp)
+{
+	if (!pagehint_backend_known(value)) {
+		pr_err("backend=%s: expected auto, shm, loop or null\n", value);
+		return -EINVAL;
+	}
+	return param_set_charp(value, kp);
+}
+
+static const struct kernel_param_ops backend_ops = {
+	.set = set_backend,
+	.get = param_get_charp,
+	.free = param_free_charp,
+};
+
+module_param_cb(backend, &backend_ops, &backend, 0444);
+MODULE_PARM_DESC(backend, "How the host learns: auto (first that works of: shm), shm (table in an ivshmem-plain device), loop (test: the guest drops its own frames), null (dry run); default auto");
+
+module_param_named(shm_device, pagehint_shm_device, charp, 0444);
+MODULE_PARM_DESC(shm_device, "backend=shm: PCI address of the ivshmem-plain device, DDDD:BB:DD.F; default the first that will do");
+
+struct limits {
+	unsigned int *value;
+	unsigned int min, max;
+};
+
+static int set_limited(const char *value, const struct kernel_param *kp)
+{
+	const struct limits *limits = kp->arg;
+
+	if (param_set_uint_minmax(value, &(struct kernel_param){ .arg = limits->value },
+				  limits->min, limits->max)) {
+		pr_err("%s=%s: expected a number from %u to %u\n", kp->name, value,
+		       limits->min, limits->max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int get_limited(char *buffer, const struct kernel_param *kp)
+{
+	const struct limits *limits = kp->arg;
+
+	return sysfs_emit(buffer, "%u\n", READ_ONCE(*limits->value));
+}
+
+static const struct kernel_param_ops limited_ops = {
+	.set = set_limited,
+	.get = get_limited,
+};
+
+static struct limits pause_limits = { &pagehint_loop_pause_us, 0, 10000000 };
+module_param_cb(loop_pause_us, &limited_ops, &pause_limits, 0644);
+MODULE_PARM_DESC(loop_pause_us, "backend=loop: pause between two rounds over the table, in microseconds, 0 to 10000000; live; default 0");
+
+static struct limits hold_limits = { &pagehint_loop_hold_us, 0, 1000 };
+module_param_cb(loop_hold_us, &limited_ops, &hold_limits, 0644);
+MODULE_PARM_DESC(loop_hold_us, "backend=loop: time that frames stay busy before they are dropped, in microseconds, 0 to 1000; live; default 0");
+
+static struct limits batch_limits = { &pagehint_loop_batch, 1, PAGEHINT_MAX_BUSY };
+module_param_cb(loop_batch, &limited_ops, &batch_limits, 0644);
+MODULE_PARM_DESC(loop_batch, "backend=loop: most frames dropped at a time, 1 to 512; live; default 16");
+
+#ifdef PAGEHINT_TEST
+static unsigned int fail_at;
+module_param(fail_at, uint, 0444);
+MODULE_PARM_DESC(fail_at, "Test build: the N-th point of loading that can fail does; default 0 (none)");
+
+static char *leave_out = "";
+module_param(leave_out, charp, 0444);
+MODULE_PARM_DESC(leave_out, "Test build: hook that is not attached (destroys data, as a test expects); default none");
+
+int pagehint_fail_point(void)
+{
+	static unsigned int points;
+
+	if (ready || ++points != fail_at)
+		return 0;
+	pr_err("point %u fails for a test\n", points);
+	return -EIO;
+}
+
+bool pagehint_left_out(const char *hook)
+{
+	return !strcmp(hook, leave_out);
+}
+#endif
+
+/* ------------------------------------------------------------------------
+ * Load and unload
+ */
+
+static int check_environment(void)
+{
+	const struct pagehint_environment env = {
+		.page_poison = page_poisoning_enabled_static(),
+		.debug_pagealloc = debug_pagealloc_enabled_static(),
+		.kasan = IS_ENABLED(CONFIG_KASAN),
+		.kmsan = IS_ENABLED(CONFIG_KMSAN),
+		.confidential = cc_platform_has(CC_ATTR_MEM_ENCRYPT),
+	};
+	char why[PAGEHINT_WHY_BYTES];
+	int err = pagehint_check_environment(&env, why);
+
+	if (err)
+		pr_err("%s\n", why);
+	return err;
+}
+
+static int find_hooks(void)
+{
+	return pagehint_hooks_find(pagehint_unused_hooks, pagehint_nr_unused_hooks);
+}
+
+static int open_backend(void)
+{
+	return pagehint_backend_open(backend);
+}
+
+static int start_all(void)
+{
+	int err;
+
+	mutex_lock(&control_mutex);
+	err = apply(PAGEHINT_LEAVING_OFF);
+	if (err)
+		stop(PAGEHINT_LEAVING_UNLOAD);
+	else
+		ready = true;
+	mutex_unlock(&control_mutex);
+	return err;
+}
+
+static void stop_all(void)
+{
+	mutex_lock(&control_mutex);
+	ready = false;
+	stop(PAGEHINT_LEAVING_UNLOAD);
+	/* What a notifier still wants to start must not start any more. */
+	shut_down = true;
+	mutex_unlock(&control_mutex);
+}
+
+/* In this order; undone in the opposite one. */
+static const struct step {
+	const char *name;
+	int (*open)(void);
+	void (*close)(void);
+} steps[] = {
+	{ "check the environment", check_environment },
+	{ "look symbols up", pagehint_resolve_own },
+	{ "find what to hook", find_hooks },
+	{ "prove that hooks work", pagehint_hooks_prove },
+	{ "lay the table out", pagehint_table_layout, pagehint_table_free },
+	{ "open the backend", open_backend, pagehint_backend_close },
+	{ "register notifiers", pagehint_lifecycle_open, pagehint_lifecycle_close },
+	{ "start hinting", start_all, stop_all },
+	{ "open debugfs", pagehint_stats_open, pagehint_stats_close },
+};
+
+static void undo(unsigned int nr)
+{
+	while (nr--) {
+		if (steps[nr].close)
+			steps[nr].close();
+	}
+}
+
+static int __init pagehint_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = pagehint_fail_point() ?: steps[i].open();
+
+		if (err) {
+			undo(i);
+			pr_err("not loaded: could not %s (error %d)\n",
+			       steps[i].name, err);
+			return err;
+		}
+	}
+	pr_info("loaded, backend %s, %lu MiB in %u extents, %llu MiB found free\n",
+		pagehint_backend->name, pagehint_table.nr_frames >> (20 - PAGE_SHIFT),
+		pagehint_table.nr_ranges,
+		pagehint_counter_sum(PAGEHINT_SCANNED) >> (20 - PAGE_SHIFT));
+	return 0;
+}
+
+static void __exit pagehint_exit(void)
+{
+	undo(ARRAY_SIZE(steps));
+	pr_info("unloaded, every frame is stable\n");
+}
+
+module_init(pagehint_init);
+module_exit(pagehint_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Guest page hinting: the host may take back what the guest does not need");
+MODULE_VERSION("0.1");

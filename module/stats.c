@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters and debugfs (/sys/kernel/debug/pagehint/; no ABI, see README), and
+ * the wait for the host, which is measured.
+ *
+ * Files, each line "name value" unless said otherwise:
+ *   backend   which one, its host, the lease (text)
+ *   counters  transitions and waits since load
+ *   states    frames by state, now
+ *   probes    one line per hook: target, mechanism, attached or why not, calls
+ */
+#include <pagehint/log.h>
+
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/timekeeping.h>
+
+#include <pagehint/backend.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+#include <pagehint/platform.h>
+#include <pagehint/stats.h>
+#include <pagehint/table.h>
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+DEFINE_PER_CPU(struct pagehint_counters, pagehint_counters);
+
+static struct dentry *directory;
+
+u8 pagehint_wait_not_busy(u8 *byte)
+{
+	u64 begin = ktime_get_mono_fast_ns(), ns;
+	u8 state;
+
+	do {
+		cpu_relax();
+		state = READ_ONCE(*byte);
+	} while (state & PAGEHINT_BUSY);
+	ns = ktime_get_mono_fast_ns() - begin;
+
+	pagehint_count(PAGEHINT_BUSY_WAITS, 1);
+	/* An interrupt in between may lose one maximum: it is a statistic. */
+	if (ns > this_cpu_read(pagehint_counters.busy_wait_max_ns))
+		this_cpu_write(pagehint_counters.busy_wait_max_ns, ns);
+	trace_pagehint_busy_wait(ns);
+	return state;
+}
+
+/**
+ * pagehint_counter_sum - a counter over all CPUs
+ * @counter: which
+ *
+ * Context: any; the sum is not a snapshot.
+ * Return: the sum.
+ */
+u64 pagehint_counter_sum(enum pagehint_counter counter)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(pagehint_counters, cpu).count[counter]);
+	return sum;
+}
+
+static u64 longest_wait_ns(void)
+{
+	u64 longest = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		longest = max(longest,
+			      READ_ONCE(per_cpu(pagehint_counters, cpu).busy_wait_max_ns));
+	return longest;
+}
+
+static int counters_show(struct seq_file *m, void *unused)
+{
+	u64 taken = pagehint_counter_sum(PAGEHINT_ALLOC_ONE_TAKEN) +
+		    pagehint_counter_sum(PAGEHINT_ALLOC_BLOCK_TAKEN) +
+		    pagehint_counter_sum(PAGEHINT_SWEPT_TAKEN);
+	u64 stable = pagehint_counter_sum(PAGEHINT_ALLOC_ONE) +
+		     pagehint_counter_sum(PAGEHINT_ALLOC_ONE_TAKEN) +
+		     pagehint_counter_sum(PAGEHINT_ALLOC_BLOCK_FRAMES) +
+		     pagehint_counter_sum(PAGEHINT_SWEPT);
+	u64 scanned = pagehint_counter_sum(PAGEHINT_SCANNED);
+	u64 unused_frames = pagehint_counter_sum(PAGEHINT_FREED_ONE) +
+			    pagehint_counter_sum(PAGEHINT_FREED_BLOCK_FRAMES) +
+			    scanned;
+
+	seq_printf(m, "nr_unused %llu\n", unused_frames);
+	seq_printf(m, "nr_stable %llu\n", stable);
+	seq_printf(m, "nr_cancelled %llu\n", stable - min(stable, taken));
+	seq_printf(m, "nr_taken %llu\n", taken);
+	seq_printf(m, "nr_busy_waits %llu\n",
+		   pagehint_counter_sum(PAGEHINT_BUSY_WAITS));
+	seq_printf(m, "busy_wait_max_ns %llu\n", longest_wait_ns());
+	seq_printf(m, "nr_freed_again %llu\n",
+		   pagehint_counter_sum(PAGEHINT_FREED_ONE_AGAIN));
+	seq_printf(m, "nr_outside_table %llu\n",
+		   pagehint_counter_sum(PAGEHINT_OUTSIDE_TABLE));
+	seq_printf(m, "nr_scanned %llu\n", scanned);
+	seq_printf(m, "nr_swept %llu\n", pagehint_counter_sum(PAGEHINT_SWEPT));
+	seq_printf(m, "nr_loop_discarded %llu\n",
+		   pagehint_counter_sum(PAGEHINT_LOOP_DISCARDED));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(counters);
+
+static int states_show(struct seq_file *m, void *unused)
+{
+	static const struct {
+		u8 state;
+		const char *name;
+	} names[] = {
+		{ PAGEHINT_STABLE, "stable" },
+		{ PAGEHINT_RECOVERING, "stable_recovering" },
+		{ PAGEHINT_PENDING, "stable_pending" },
+		{ PAGEHINT_UNUSED, "unused" },
+		{ PAGEHINT_UNUSED | PAGEHINT_ABSENT, "unused_absent" },
+		{ PAGEHINT_UNUSED | PAGEHINT_BUSY, "unused_busy" },
+		{ PAGEHINT_POTENTIAL, "potential" },
+		{ PAGEHINT_VOLATILE, "volatile" },
+		{ PAGEHINT_VOLATILE | PAGEHINT_ABSENT, "volatile_absent" },
+		{ PAGEHINT_VOLATILE | PAGEHINT_BUSY, "volatile_busy" },
+	};
+	unsigned long nr[PAGEHINT_STATE_MASK + 1] = { 0 }, other = 0, i;
+	unsigned int r;
+
+	for (r = 0; r < pagehint_table.nr_ranges; r++) {
+		const struct pagehint_range *range = &pagehint_table.ranges[r];
+		const u8 *byte = pagehint_table_byte(range->gfn);
+
+		for (i = 0; i < range->nr_frames; i++) {
+			nr[READ_ONCE(byte[i]) & PAGEHINT_STATE_MASK]++;
+			if (!(i % SZ_64K))
+				cond_resched();
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		seq_printf(m, "%s %lu\n", names[i].name, nr[names[i].state]);
+		nr[names[i].state] = 0;
+	}
+	for (i = 0; i < ARRAY_SIZE(nr); i++)
+		other += nr[i];
+	seq_printf(m, "illegal %lu\n", other);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(states);
+
+static int backend_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	seq_printf(m, "backend %s\n", pagehint_backend->name);
+	seq_printf(m, "frames %lu\n", pagehint_table.nr_frames);
+	seq_printf(m, "table_bytes %llu\n", pagehint_table.nr_bytes);
+	for (i = 0; i < pagehint_table.nr_ranges; i++) {
+		const struct pagehint_range *range = &pagehint_table.ranges[i];
+
+		seq_printf(m, "extent %u gfn %#lx frames %lu node %d\n", i,
+			   range->gfn, range->nr_frames, range->node);
+	}
+	pagehint_backend->show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(backend);
+
+static int probes_show(struct seq_file *m, void *unused)
+{
+	pagehint_hooks_show(m, pagehint_unused_hooks, pagehint_nr_unused_hooks);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(probes);
+
+/**
+ * pagehint_stats_open - show everything in debugfs
+ *
+ * A kernel without debugfs, or with it locked down, only lacks the files.
+ *
+ * Context: process; backend and table stay until pagehint_stats_close().
+ * Return: 0.
+ */
+int pagehint_stats_open(void)
+{
+	directory = debugfs_create_dir("pagehint", NULL);
+	if (IS_ERR(directory))
+		return 0;
+	debugfs_create_file("backend", 0400, directory, NULL, &backend_fops);
+	debugfs_create_file("counters", 0400, directory, NULL, &counters_fops);
+	debugfs_create_file("states", 0400, directory, NULL, &states_fops);
+	debugfs_create_file("probes", 0400, directory, NULL, &probes_fops);
+	return 0;
+}
+
+/**
+ * pagehint_stats_close - remove the files; waits for readers
+ *
+ * Context: process.
+ */
+void pagehint_stats_close(void)
+{
+	debugfs_remove_recursive(directory);
+	directory = NULL;
+}

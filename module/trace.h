@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The module's own tracepoints, for perf, bpftrace and tracefs
+ * (/sys/kernel/tracing/events/pagehint).
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM pagehint
+
+#if !defined(_PAGEHINT_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _PAGEHINT_TRACE_H
+
+#include <linux/tracepoint.h>
+
+/* Before a block becomes unused. */
+TRACE_EVENT(pagehint_unused,
+	TP_PROTO(unsigned long pfn, unsigned int order),
+	TP_ARGS(pfn, order),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->order = order;
+	),
+	TP_printk("pfn=%#lx order=%u", __entry->pfn, __entry->order)
+);
+
+/* After a block became stable; taken: the host had dropped some of it. */
+TRACE_EVENT(pagehint_stable,
+	TP_PROTO(unsigned long pfn, unsigned int order, bool taken),
+	TP_ARGS(pfn, order, taken),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+		__field(bool, taken)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->order = order;
+		__entry->taken = taken;
+	),
+	TP_printk("pfn=%#lx order=%u taken=%d", __entry->pfn, __entry->order,
+		  __entry->taken)
+);
+
+/* After the guest waited for the host to finish a drop. */
+TRACE_EVENT(pagehint_busy_wait,
+	TP_PROTO(u64 ns),
+	TP_ARGS(ns),
+	TP_STRUCT__entry(
+		__field(u64, ns)
+	),
+	TP_fast_assign(
+		__entry->ns = ns;
+	),
+	TP_printk("ns=%llu", __entry->ns)
+);
+
+/* Hints are in force (on=1) or no longer (on=0). */
+TRACE_EVENT(pagehint_lease,
+	TP_PROTO(bool on, u64 boot_id),
+	TP_ARGS(on, boot_id),
+	TP_STRUCT__entry(
+		__field(bool, on)
+		__field(u64, boot_id)
+	),
+	TP_fast_assign(
+		__entry->on = on;
+		__entry->boot_id = boot_id;
+	),
+	TP_printk("on=%d boot_id=%#llx", __entry->on, __entry->boot_id)
+);
+
+#endif /* _PAGEHINT_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

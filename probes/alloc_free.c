@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page allocator: every way a block leaves its free lists or enters them.
+ *
+ *   mm_page_alloc          out: the allocator proper, after it zeroed the block
+ *   alloc_pages_bulk exit  out: single frames off the per-CPU list, no event
+ *   __isolate_free_page exit  out: compaction, contiguous allocation, free page
+ *                          reporting; under zone->lock
+ *   mm_page_free           in: all frees, before the block is on any list
+ *   __putback_isolated_page entry  in: isolated blocks that were not used;
+ *                          under zone->lock
+ *
+ * A probe turns one event into one call of module/unused.c and decides
+ * nothing. Context: as the event's; possibly with interrupts off, under
+ * zone->lock, or (7.x) in NMI.
+ */
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <trace/events/kmem.h>
+
+#include <compat/call.h>
+#include <compat/ftrace.h>
+#include <compat/hooks.h>
+#include <pagehint/hooks.h>
+#include <pagehint/unused.h>
+
+static void probe_mm_page_free(void *data, struct page *page, unsigned int order)
+{
+	pagehint_probe_enter();
+	pagehint_unused_free(page_to_pfn(page), order);
+	pagehint_probe_exit();
+}
+
+static void probe_mm_page_alloc(void *data, struct page *page, unsigned int order,
+				gfp_t gfp, int migratetype)
+{
+	/* A failed allocation is an event too. */
+	if (unlikely(!page))
+		return;
+	pagehint_probe_enter();
+	pagehint_unused_alloc(page_to_pfn(page), order);
+	pagehint_probe_exit();
+}
+
+static void one_allocated(struct page *page)
+{
+	preempt_disable_notrace();
+	pagehint_unused_alloc(page_to_pfn(page), 0);
+	preempt_enable_notrace();
+}
+
+static unsigned long no_bulk(PAGEHINT_BULK_PROTO)
+{
+	return 0;
+}
+
+PAGEHINT_CALL_DEFINE(original_bulk, no_bulk);
+
+static void set_original_bulk(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_bulk, address);
+}
+
+/*
+ * May sleep inside the original, but only before it has taken a frame without
+ * an event. Entries that the caller had filled already are stable and stay so.
+ */
+static noinline unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
+{
+	unsigned long nr, i;
+	struct page *page;
+
+	pagehint_wrapper_enter();
+	nr = PAGEHINT_CALL(original_bulk)(PAGEHINT_BULK_ARGS);
+	if (array) {
+		for (i = 0; i < nr; i++) {
+			if (array[i])
+				one_allocated(array[i]);
+		}
+	}
+	if (list) {
+		list_for_each_entry(page, list, lru)
+			one_allocated(page);
+	}
+	pagehint_count(PAGEHINT_CALLS_BULK, 1);
+	pagehint_wrapper_exit();
+	return nr;
+}
+
+static int no_isolate(struct page *page, unsigned int order)
+{
+	return 0;
+}
+
+PAGEHINT_CALL_DEFINE(original_isolate, no_isolate);
+
+static void set_original_isolate(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_isolate, address);
+}
+
+/* Under zone->lock with interrupts off: the block cannot be seen before this. */
+static noinline int wrap_isolate(struct page *page, unsigned int order)
+{
+	int taken;
+
+	pagehint_wrapper_enter();
+	taken = PAGEHINT_CALL(original_isolate)(page, order);
+	if (taken)
+		pagehint_unused_alloc(page_to_pfn(page), order);
+	pagehint_count(PAGEHINT_CALLS_ISOLATE, 1);
+	pagehint_wrapper_exit();
+	return taken;
+}
+
+/* Under zone->lock, before the block is on its list again. */
+static void notrace probe_putback(unsigned long ip, unsigned long parent_ip,
+				  struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct page *page = (struct page *)pagehint_ftrace_argument(fregs, 0);
+	unsigned int order = pagehint_ftrace_argument(fregs, 1);
+
+	pagehint_unused_free(page_to_pfn(page), order);
+	pagehint_count(PAGEHINT_CALLS_PUTBACK, 1);
+}
+
+static u64 calls_alloc(void)
+{
+	return pagehint_counter_sum(PAGEHINT_ALLOC_ONE) +
+	       pagehint_counter_sum(PAGEHINT_ALLOC_ONE_TAKEN) +
+	       pagehint_counter_sum(PAGEHINT_ALLOC_ONE_PLAIN) +
+	       pagehint_counter_sum(PAGEHINT_ALLOC_BLOCKS);
+}
+
+static u64 calls_free(void)
+{
+	return pagehint_counter_sum(PAGEHINT_FREED_ONE) +
+	       pagehint_counter_sum(PAGEHINT_FREED_ONE_AGAIN) +
+	       pagehint_counter_sum(PAGEHINT_FREED_BLOCKS);
+}
+
+static u64 calls_bulk(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_BULK);
+}
+
+static u64 calls_isolate(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_ISOLATE);
+}
+
+static u64 calls_putback(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_PUTBACK);
+}
+
+struct pagehint_hook pagehint_unused_hooks[] = {
+	{
+		.target = "mm_page_alloc", .name = "mm_page_alloc",
+		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = probe_mm_page_alloc, .calls = calls_alloc,
+	}, {
+		.target = PAGEHINT_BULK_TARGET, .name = "alloc_pages_bulk",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = wrap_bulk, .set_original = set_original_bulk,
+		.calls = calls_bulk,
+	}, {
+		.target = "__isolate_free_page", .name = "isolate_free_page",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = wrap_isolate, .set_original = set_original_isolate,
+		.calls = calls_isolate,
+	}, {
+		.target = "mm_page_free", .name = "mm_page_free",
+		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_FREE_SIDE,
+		.probe = probe_mm_page_free, .calls = calls_free,
+	}, {
+		.target = "__putback_isolated_page", .name = "putback_isolated_page",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
+		.probe = probe_putback, .calls = calls_putback,
+	},
+};
+
+const unsigned int pagehint_nr_unused_hooks = ARRAY_SIZE(pagehint_unused_hooks);
+
+/* The compiler checks the probes against the tracepoints' prototypes. */
+static void __maybe_unused check_prototypes(void)
+{
+	check_trace_callback_type_mm_page_free(probe_mm_page_free);
+	check_trace_callback_type_mm_page_alloc(probe_mm_page_alloc);
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attaching to tracepoints and functions, detaching, and the proof at load
+ * that an attached hook takes effect.
+ *
+ * ftrace hooks are PERMANENT, so that sysctl kernel.ftrace_enabled=0 cannot
+ * remove them while frames are hinted, and without FL_RECURSION, which would
+ * skip our callback inside another one.
+ *
+ * Context: process; the caller serialises (module/main.c: control_mutex).
+ * Detaching order, for every hook: no new call comes in; calls that are inside
+ * come out; only then may what they use be taken away.
+ */
+#include <pagehint/log.h>
+
+#include <linux/delay.h>
+#include <linux/rcupdate.h>
+#include <linux/string.h>
+
+#include <compat/call.h>
+#include <compat/ftrace.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+
+DEFINE_PER_CPU(long, pagehint_inside);
+
+static void notrace redirect(unsigned long ip, unsigned long parent_ip,
+			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct pagehint_hook *hook = container_of(ops, struct pagehint_hook, ops);
+
+	pagehint_ftrace_set_ip(fregs, (unsigned long)hook->probe);
+}
+
+static void find_tracepoint(struct tracepoint *tracepoint, void *data)
+{
+	struct pagehint_hook *hook = data;
+
+	if (!strcmp(tracepoint->name, hook->target))
+		hook->tracepoint = tracepoint;
+}
+
+/**
+ * pagehint_hooks_find - find the targets of hooks in this kernel
+ * @hooks: the hooks
+ * @nr: how many
+ *
+ * Context: process, may sleep.
+ * Return: 0, or an error with a line in the log: every hook here is one that
+ * the safety of hints hangs on.
+ */
+int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr)
+{
+	struct pagehint_symbol *symbols[8];
+	char why[PAGEHINT_WHY_BYTES];
+	unsigned int i, n = 0;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		if (hooks[i].mechanism == PAGEHINT_TRACEPOINT) {
+			for_each_kernel_tracepoint(find_tracepoint, &hooks[i]);
+			if (!hooks[i].tracepoint) {
+				pr_err("tracepoint %s is not in this kernel: this kernel build is not supported, report its version\n",
+				       hooks[i].target);
+				return -ENOENT;
+			}
+			continue;
+		}
+		if (WARN_ON(n == ARRAY_SIZE(symbols)))
+			return -E2BIG;
+		hooks[i].symbol.name = hooks[i].target;
+		symbols[n++] = &hooks[i].symbol;
+	}
+	err = pagehint_fail_point() ?: pagehint_resolve(symbols, n);
+	if (err)
+		return err;
+	for (i = 0; i < n; i++) {
+		err = pagehint_check_symbol(symbols[i], why);
+		if (err) {
+			pr_err("%s\n", why);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int attach_function(struct pagehint_hook *hook)
+{
+	int err;
+
+	memset(&hook->ops, 0, sizeof(hook->ops));
+	hook->ops.flags = FTRACE_OPS_FL_PERMANENT;
+	if (hook->mechanism == PAGEHINT_WRAPPER) {
+		hook->set_original(pagehint_behind_site(hook->symbol.site));
+		hook->ops.func = redirect;
+		hook->ops.flags |= FTRACE_OPS_FL_IPMODIFY;
+	} else {
+		hook->ops.func = hook->probe;
+	}
+	err = ftrace_set_filter_ip(&hook->ops, hook->symbol.site, 0, 0);
+	if (err)
+		return err;
+	err = register_ftrace_function(&hook->ops);
+	if (err)
+		ftrace_free_filter(&hook->ops);
+	return err;
+}
+
+static int attach(struct pagehint_hook *hook, bool own_function)
+{
+	char why[PAGEHINT_WHY_BYTES];
+	int err = pagehint_fail_point();
+
+	if (!err && hook->mechanism == PAGEHINT_TRACEPOINT)
+		err = tracepoint_probe_register(hook->tracepoint, hook->probe, NULL);
+	else if (!err)
+		err = attach_function(hook);
+	hook->error = err;
+	hook->attached = !err;
+	if (err) {
+		pagehint_check_attach_error(hook->target, err, own_function, why);
+		pr_err("%s\n", why);
+	}
+	return err;
+}
+
+static void detach(struct pagehint_hook *hook)
+{
+	int err, tries = 0;
+
+	if (!hook->attached)
+		return;
+	if (hook->mechanism == PAGEHINT_TRACEPOINT) {
+		tracepoint_probe_unregister(hook->tracepoint, hook->probe, NULL);
+		hook->attached = false;
+		return;
+	}
+	/*
+	 * The kernel calls into this module for as long as this fails, so
+	 * whoever waits for us to go away has to wait too.
+	 */
+	while ((err = unregister_ftrace_function(&hook->ops)) != 0) {
+		if (!(tries++ % 60))
+			pr_err("ftrace does not release %s (error %d): the module stays until it does; reboot to get rid of it\n",
+			       hook->target, err);
+		msleep(1000);
+	}
+	ftrace_free_filter(&hook->ops);
+	hook->attached = false;
+}
+
+static long nr_inside(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(pagehint_inside, cpu));
+	return sum;
+}
+
+/*
+ * After this no CPU is in a probe or wrapper of a hook that was detached. A
+ * task may have been redirected and not yet be counted, or be uncounted and
+ * not yet have returned: RCU-tasks waits for both, as neither sleeps.
+ */
+static void wait_for_callers(void)
+{
+	tracepoint_synchronize_unregister();
+	synchronize_rcu_tasks();
+	while (nr_inside())
+		msleep(20);
+	synchronize_rcu_tasks();
+}
+
+/**
+ * pagehint_hooks_detach - detach one side
+ * @hooks: the hooks
+ * @nr: how many
+ * @side: which of them
+ *
+ * On return no call is inside a probe of that side.
+ *
+ * Context: process, may sleep (RCU-tasks grace periods).
+ */
+void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
+			   enum pagehint_side side)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (hooks[i].side != side || !hooks[i].attached)
+			continue;
+		detach(&hooks[i]);
+		any = true;
+	}
+	if (any)
+		wait_for_callers();
+}
+
+/**
+ * pagehint_hooks_attach - attach one side
+ * @hooks: the hooks, found by pagehint_hooks_find()
+ * @nr: how many
+ * @side: which of them
+ *
+ * On return every later event is seen, and no task is between the place of a
+ * hook and an event that it missed: a task inside the bulk allocator at attach
+ * takes frames without an event, and does not sleep after it took them.
+ *
+ * Context: process, may sleep (an RCU-tasks grace period).
+ * Return: 0, or an error with nothing of that side attached and a line in the
+ * log.
+ */
+int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
+			  enum pagehint_side side)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		if (hooks[i].side != side)
+			continue;
+		if (pagehint_left_out(hooks[i].name))
+			continue;
+		err = attach(&hooks[i], false);
+		if (err) {
+			pagehint_hooks_detach(hooks, nr, side);
+			return err;
+		}
+	}
+	synchronize_rcu_tasks();
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The proof, on a function of our own: that ftrace redirects, that arguments
+ * and result pass through, that the original runs once behind its site, and
+ * that all this ends with detaching.
+ */
+static unsigned int original_runs;
+static unsigned int wrapper_runs;
+static unsigned int entry_runs;
+
+static noinline long proof_target(long a, long b)
+{
+	original_runs++;
+	/* Arguments that are used in full, and a body that is not optimised. */
+	barrier();
+	return a * 3 - b;
+}
+
+static long proof_stub(long a, long b)
+{
+	return 0;
+}
+
+PAGEHINT_CALL_DEFINE(proof_original, proof_stub);
+
+static void set_proof_original(unsigned long address)
+{
+	PAGEHINT_CALL_SET(proof_original, address);
+}
+
+static noinline long proof_wrapper(long a, long b)
+{
+	long ret;
+
+	pagehint_wrapper_enter();
+	ret = PAGEHINT_CALL(proof_original)(a, b);
+	wrapper_runs++;
+	pagehint_wrapper_exit();
+	return ret + 1;
+}
+
+static void notrace proof_entry(unsigned long ip, unsigned long parent_ip,
+				struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	if (pagehint_ftrace_argument(fregs, 0) == 1000 &&
+	    pagehint_ftrace_argument(fregs, 1) == 7)
+		entry_runs++;
+}
+
+static int prove(struct pagehint_hook *hook, long expect,
+		 const unsigned int *runs)
+{
+	long got, after;
+	int err;
+
+	hook->symbol.site = pagehint_ftrace_site((unsigned long)proof_target);
+	if (!hook->symbol.site) {
+		pr_err("a function of the module itself has no ftrace site: build it with the kernel's own flags (CONFIG_FUNCTION_TRACER)\n");
+		return -ENOENT;
+	}
+	err = attach(hook, true);
+	if (err)
+		return err;
+	original_runs = 0;
+	got = proof_target(1000, 7);
+	err = pagehint_fail_point();
+	detach(hook);
+	wait_for_callers();
+	after = proof_target(1000, 7);
+	if (err)
+		return err;
+	if (got != expect || *runs != 1 || after != 2993 || original_runs != 2) {
+		pr_err("ftrace hooks do not take effect here (expected %ld, 1 call, then 2993; found %ld, %u calls, then %ld): report it with the kernel's version\n",
+		       expect, got, *runs, after);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/**
+ * pagehint_hooks_prove - show that hooks take effect in this kernel
+ *
+ * Context: process, may sleep.
+ * Return: 0, or an error with a line in the log.
+ */
+int pagehint_hooks_prove(void)
+{
+	struct pagehint_hook *hook;
+	int err;
+
+	/* ftrace keeps a list of its handles: not on the stack. */
+	static struct pagehint_hook wrapper = {
+		.target = "proof_target", .mechanism = PAGEHINT_WRAPPER,
+		.probe = proof_wrapper, .set_original = set_proof_original,
+	};
+	static struct pagehint_hook entry = {
+		.target = "proof_target", .mechanism = PAGEHINT_ENTRY,
+		.probe = proof_entry,
+	};
+
+	wrapper_runs = 0;
+	entry_runs = 0;
+	hook = &wrapper;
+	err = prove(hook, 2994, &wrapper_runs);
+	return err ?: prove(&entry, 2993, &entry_runs);
+}
+
+/**
+ * pagehint_hooks_show - list hooks for debugfs
+ * @m: where to
+ * @hooks: the hooks
+ * @nr: how many
+ *
+ * Context: process.
+ */
+void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
+			 unsigned int nr)
+{
+	static const char * const mechanism[] = {
+		[PAGEHINT_TRACEPOINT] = "tracepoint",
+		[PAGEHINT_ENTRY] = "ftrace-entry",
+		[PAGEHINT_WRAPPER] = "ftrace-wrapper",
+	};
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		seq_printf(m, "%s %s ", hooks[i].target,
+			   mechanism[hooks[i].mechanism]);
+		if (hooks[i].attached)
+			seq_puts(m, "attached");
+		else if (pagehint_left_out(hooks[i].name))
+			seq_puts(m, "not attached: left out for a test");
+		else if (hooks[i].error)
+			seq_printf(m, "not attached: error %d", hooks[i].error);
+		else
+			seq_puts(m, "not attached: switched off");
+		seq_printf(m, " calls %llu\n", hooks[i].calls());
+	}
+}
