@@ -8,6 +8,9 @@
  * From BUSY to ABSENT interrupts are off: the guest spins on BUSY in any
  * context, and would wait for ever on a thread that it had preempted.
  *
+ * The thread never sleeps when loop_pause_us is 0, so it has to report its
+ * quiescent states to RCU-tasks itself: attaching hooks waits for those.
+ *
  * The drop follows the host's order in include/uapi/pagehint.h; the lease is
  * the thread's life.
  */
@@ -115,11 +118,11 @@ static void take_range(unsigned long pfn, unsigned long end)
 		if (!pagehint_host_may_claim(READ_ONCE(*pagehint_table_byte(pfn)))) {
 			pfn++;
 			if (!(++looked % LOOK_STEP))
-				cond_resched();
+				cond_resched_tasks_rcu_qs();
 			continue;
 		}
 		pfn = max(take(pfn, end), pfn + 1);
-		cond_resched();
+		cond_resched_tasks_rcu_qs();
 	}
 }
 
@@ -138,7 +141,7 @@ static int loop_thread(void *unused)
 		if (pause_us)
 			usleep_range(pause_us, pause_us + 1);
 		else
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 	}
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 10);
