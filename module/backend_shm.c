@@ -54,7 +54,8 @@ static int map_bar(struct pci_dev *dev, char *why)
 
 	err = pagehint_fail_point() ?: pci_enable_device(dev);
 	if (err) {
-		snprintf(why, PAGEHINT_WHY_BYTES, "%s cannot be enabled (error %d): see the kernel's log",
+		snprintf(why, PAGEHINT_WHY_BYTES,
+			 "%s cannot be enabled (error %d): see the kernel's log",
 			 pci_name(dev), err);
 		return err;
 	}

@@ -197,13 +197,15 @@ struct limits {
 static int set_limited(const char *value, const struct kernel_param *kp)
 {
 	const struct limits *limits = kp->arg;
+	unsigned int number;
 
-	if (param_set_uint_minmax(value, &(struct kernel_param){ .arg = limits->value },
-				  limits->min, limits->max)) {
+	if (kstrtouint(value, 0, &number) || number < limits->min ||
+	    number > limits->max) {
 		pr_err("%s=%s: expected a number from %u to %u\n", kp->name, value,
 		       limits->min, limits->max);
 		return -EINVAL;
 	}
+	WRITE_ONCE(*limits->value, number);
 	return 0;
 }
 

@@ -95,7 +95,7 @@ unsigned int pagehint_state_free_range(u8 *first, unsigned long nr)
 
 	while (nr) {
 		if (word_at(first, nr) && READ_ONCE(*(u64 *)first) == WORD_STABLE) {
-			/* As for one frame: nobody else writes STABLE bytes. */
+			/* Release as for one frame; nobody else writes STABLE bytes. */
 			smp_store_release((u64 *)first, WORD_UNUSED);
 			changed += FRAMES_PER_WORD;
 			first += FRAMES_PER_WORD;
@@ -173,6 +173,7 @@ unsigned int pagehint_state_scan_range(u8 *first, unsigned long nr)
 
 	for (; nr; first++, nr--) {
 		if (READ_ONCE(*first) == PAGEHINT_STABLE) {
+			/* Release as in pagehint_state_free(). */
 			smp_store_release(first, PAGEHINT_UNUSED);
 			changed++;
 		}
@@ -248,6 +249,7 @@ enum pagehint_kept pagehint_state_make_stable(u8 *byte)
  */
 void pagehint_state_recovered(u8 *byte)
 {
+	/* Release: the recovery is visible before the frame is STABLE. */
 	smp_store_release(byte, PAGEHINT_STABLE);
 }
 

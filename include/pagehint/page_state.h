@@ -61,6 +61,7 @@ bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
 static __always_inline bool pagehint_state_free(u8 *byte)
 {
 	if (likely(READ_ONCE(*byte) == PAGEHINT_STABLE)) {
+		/* Release: see above. */
 		smp_store_release(byte, PAGEHINT_UNUSED);
 		return true;
 	}

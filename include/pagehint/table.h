@@ -9,11 +9,12 @@
 #ifndef _PAGEHINT_TABLE_H
 #define _PAGEHINT_TABLE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include <uapi/pagehint.h>
 
 #define PAGEHINT_SECTION_SHIFT	15	/* frames per section, as a power of two */
-#define PAGEHINT_SECTION_FRAMES	(1UL << PAGEHINT_SECTION_SHIFT)
+#define PAGEHINT_SECTION_FRAMES	BIT(PAGEHINT_SECTION_SHIFT)
 
 /**
  * struct pagehint_range - frames that are contiguous, on one node, and covered

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Sourced by run: what the oracle's report (report.c) and the module's own
+# figures, both in $log, say about a run. Phase 1 is the module with all its
+# hooks, the phases after it lack one each. A verdict is a status, and a
+# sentence in its last line.
+# shellcheck disable=SC2154 # log: the directory of the run
+
+# report_complete PHASES: was it written to its end, without a complaint?
+report_complete()
+{
+	if [ "$(tail -n 1 "$log/report")" != $'end\t'"$1" ]; then
+		echo "the report is cut off, or has not $1 phases: $(tail -n 1 "$log/report")"
+		return 1
+	fi
+	! grep '^complaint' "$log/report"
+}
+
+# figure PHASE NAME
+figure()
+{
+	awk -F '\t' -v phase="$1" -v name="$2" '
+		$1 == "phase" && $2 == phase && $3 == name { print $4; found = 1 }
+		END { if (!found) print "missing" }' "$log/report"
+}
+
+# at_least PHASE NAME NUMBER
+at_least()
+{
+	local value
+	value=$(figure "$1" "$2")
+	if [ "$value" = missing ] || [ "$value" -lt "$3" ]; then
+		echo "$2: expected at least $3, found $value"
+		return 1
+	fi
+}
+
+# at_most PHASE NAME NUMBER
+at_most()
+{
+	local value
+	value=$(figure "$1" "$2")
+	if [ "$value" = missing ] || [ "$value" -gt "$3" ]; then
+		echo "$2: expected at most $3, found $value"
+		return 1
+	fi
+}
+
+# exactly_zero PHASE NAME
+exactly_zero()
+{
+	local value
+	value=$(figure "$1" "$2")
+	if [ "$value" != 0 ]; then
+		echo "$2: expected 0, found $value"
+		return 1
+	fi
+}
+
+# worst PHASE: the most frequent violations
+worst()
+{
+	awk -F '\t' -v phase="$1" '
+		$1 == "violation" && $2 == phase && n++ < 3 {
+			printf("%s%s by %s: %s", separator, $4, $5, $3)
+			separator = "; "
+		}' "$log/report"
+}
+
+# Did it look at all, and at the right places? That the allocator's zeroing
+# shows, which is excepted, is the proof that accesses to unused frames show.
+watched_verdict()
+{
+	at_least 1 cpus 2 || return
+	at_least 1 checked 100000000 || return
+	at_least 1 verified 100000 || return
+	exactly_zero 1 differing || return
+	exactly_zero 1 unresolved || return
+	at_most 1 unplaced 1000 || return
+	at_least 1 crossing 1000 || return
+	at_least 1 unused_frames_max 20000 || return
+	at_least 1 unused_frames_accessed 5000 || return
+	at_least 1 excepted 1000000 || return
+	echo "$(figure 1 checked) accesses checked; $(figure 1 unused_frames_accessed)" \
+		"unused frames seen being zeroed, $(figure 1 unused_frames_max) unused at most"
+}
+
+# The ways of a page that the load has to take, as the module's probes count.
+# Reporting, and with it putback, comes every two seconds at most.
+paths_verdict()
+{
+	local target least calls text=
+
+	while read -r target least; do
+		calls=$(awk -v target="$target" '
+			$1 == target { for (i = 2; i < NF; i++) if ($i == "calls") print $(i + 1) }
+			' "$log/probes")
+		if ! [[ $calls =~ ^[0-9]+$ ]]; then
+			echo "debugfs has no count of calls of $target"
+			return 1
+		fi
+		if [ "$calls" -lt "$least" ]; then
+			echo "$target: expected at least $least calls, found $calls"
+			return 1
+		fi
+		text+="$target $calls, "
+	done <<-END
+		mm_page_alloc 10000
+		__alloc_pages_bulk 100
+		__isolate_free_page 100
+		mm_page_free 10000
+		__putback_isolated_page 5
+	END
+	echo "calls: ${text%, }"
+}
+
+main_verdict()
+{
+	local violations
+	violations=$(figure 1 violations)
+	if [ "$violations" != 0 ]; then
+		echo "$violations accesses to unused frames: $(worst 1);" \
+			"all are in ${log#"$top/"}/report"
+		return 1
+	fi
+	echo "no access to an unused frame"
+}
+
+# control_verdict PHASE
+control_verdict()
+{
+	at_least "$1" violations 1 || return
+	echo "$(figure "$1" violations) accesses to unused frames: $(worst "$1")"
+}
