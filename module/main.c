@@ -137,15 +137,24 @@ void pagehint_control_panic(void)
  * Parameters
  */
 
+static int refuse_value(const struct kernel_param *kp, const char *value,
+			const char *expected)
+{
+	/* sysfs hands over the newline of an echo too. */
+	pr_err("%s=%.*s: expected %s\n", kp->name, (int)strcspn(value, "\n"),
+	       value, expected);
+	return -EINVAL;
+}
+
 static int set_switch(const char *value, const struct kernel_param *kp)
 {
 	bool *flag = kp->arg, before, wanted;
 	int err;
 
-	if (kstrtobool(value ?: "1", &wanted)) {
-		pr_err("%s=%s: expected 0 or 1\n", kp->name, value);
-		return -EINVAL;
-	}
+	if (!value)
+		value = "1";
+	if (kstrtobool(value, &wanted))
+		return refuse_value(kp, value, "0 or 1");
 	mutex_lock(&control_mutex);
 	before = *flag;
 	*flag = wanted;
@@ -170,10 +179,8 @@ MODULE_PARM_DESC(unused, "Hint free memory: 1 (attach and scan) or 0 (make stabl
 
 static int set_backend(const char *value, const struct kernel_param *kp)
 {
-	if (!pagehint_backend_known(value)) {
-		pr_err("backend=%s: expected auto, shm, loop or null\n", value);
-		return -EINVAL;
-	}
+	if (!pagehint_backend_known(value))
+		return refuse_value(kp, value, "auto, shm, loop or null");
 	return param_set_charp(value, kp);
 }
 
@@ -198,12 +205,13 @@ static int set_limited(const char *value, const struct kernel_param *kp)
 {
 	const struct limits *limits = kp->arg;
 	unsigned int number;
+	char expected[48];
 
 	if (kstrtouint(value, 0, &number) || number < limits->min ||
 	    number > limits->max) {
-		pr_err("%s=%s: expected a number from %u to %u\n", kp->name, value,
-		       limits->min, limits->max);
-		return -EINVAL;
+		snprintf(expected, sizeof(expected), "a number from %u to %u",
+			 limits->min, limits->max);
+		return refuse_value(kp, value, expected);
 	}
 	WRITE_ONCE(*limits->value, number);
 	return 0;
