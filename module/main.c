@@ -146,6 +146,15 @@ static int refuse_value(const struct kernel_param *kp, const char *value,
 	return -EINVAL;
 }
 
+/* Stricter than kstrtobool(), which takes "nonsense" for a no. */
+static bool parse_switch(const char *value, bool *on)
+{
+	*on = sysfs_streq(value, "1") || sysfs_streq(value, "y") ||
+	      sysfs_streq(value, "Y");
+	return *on || sysfs_streq(value, "0") || sysfs_streq(value, "n") ||
+	       sysfs_streq(value, "N");
+}
+
 static int set_switch(const char *value, const struct kernel_param *kp)
 {
 	bool *flag = kp->arg, before, wanted;
@@ -153,7 +162,7 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 
 	if (!value)
 		value = "1";
-	if (kstrtobool(value, &wanted))
+	if (!parse_switch(value, &wanted))
 		return refuse_value(kp, value, "0 or 1");
 	mutex_lock(&control_mutex);
 	before = *flag;

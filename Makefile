@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# pagehint: everything that people and CI call. `make help` lists it.
+# Output goes below build/; downloads to build/cache or $PAGEHINT_CACHE.
+# What is missing on a Debian 12 machine is installed (as root).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Kernels of tests/vm/kernels that modules are built for and tested on
+KERNELS ?= 6.1-amd64
+# TEST=1: modules with test parameters (fail_at, leave_out), never to be installed
+TEST ?=
+
+CC := gcc
+WARNINGS := -Wall -Wextra -Werror
+USER_CFLAGS := -std=c11 -O2 -g $(WARNINGS) -Iinclude/uapi
+
+BUILD := build
+GUEST_PROGRAMS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
+MODULE_SOURCES := Kbuild include module probes
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
+
+# Parts that bring their own rules: all of them define their targets with the
+# variables above, and write build/results/SUITE.tsv where they are tests.
+-include host/pagehintd/build.mk
+-include tests/unit/build.mk
+-include tests/oracle/build.mk
+-include tests/demo/build.mk
+
+setup-build:
+	@tests/vm/setup build
+
+setup-vm:
+	@tests/vm/setup vm
+
+setup-check:
+	@tests/vm/setup check
+
+kernels: | setup-build
+	@for kernel in $(KERNELS); do tests/vm/fetch-kernel $$kernel; done
+
+modules: kernels ## the guest module for each of KERNELS (TEST=1: with test parameters)
+	@for kernel in $(KERNELS); do \
+		tests/vm/build-module $$kernel $(BUILD)/modules$(if $(TEST),-test)/$$kernel . \
+			$(MODULE_SOURCES) -- $(if $(TEST),PAGEHINT_TEST=1); \
+	done
+
+modules-test:
+	@$(MAKE) --no-print-directory modules TEST=1
+
+test-modules: kernels
+	@for kernel in $(KERNELS); do \
+		tests/vm/build-module $$kernel $(BUILD)/test-modules/$$kernel tests/modules .; \
+	done
+
+guest-programs: $(GUEST_PROGRAMS)
+
+$(BUILD)/guest/%: tests/guest/%.c tests/guest/pattern.h | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+$(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -o $@ $<
+
+guest-tools: | setup-build setup-vm
+	@tests/vm/fetch-qemu
+	@for arch in $$(awk '$$1 !~ /^#/ && NF { print $$2 }' tests/vm/kernels | sort -u); do \
+		tests/vm/fetch-tools $$arch; \
+	done
+	@for suite in $$(awk '$$1 !~ /^#/ && $$6 ~ /:/ { sub(/:.*/, "", $$6); print $$6 }' \
+			tests/vm/kernels | sort -u); do \
+		tests/vm/fetch-qemu $$suite; \
+	done
+
+# All that a test in a guest needs
+vm: modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp \
+    $(PAGEHINTD_PROGRAMS)
+
+test-vm: vm ## cases in guests (tests/cases/table); CASES="a b": only these; LONG=1: all
+	@tests/vm/run $(if $(LONG),--long) $(CASES)
+
+check: setup-build setup-check kernels ## style, sparse, compiler warnings, short unit tests
+	@tests/check/all $(firstword $(KERNELS))
+
+test: ## all tests in their short form
+	@tests/all
+
+clean: ## remove what was built; downloads stay
+	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+
+.PHONY: help setup-build setup-vm setup-check kernels modules modules-test test-modules \
+	guest-programs guest-tools vm test-vm check test clean

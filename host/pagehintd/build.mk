@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# pagehintd. Included by the top Makefile, with its variables.
+
+PAGEHINTD_DIR := host/pagehintd
+PAGEHINTD_SOURCES := $(wildcard $(PAGEHINTD_DIR)/*.c)
+PAGEHINTD_INPUTS := $(PAGEHINTD_SOURCES) $(wildcard $(PAGEHINTD_DIR)/*.h) include/uapi/pagehint.h
+PAGEHINTD_CFLAGS := $(USER_CFLAGS) -D_GNU_SOURCE -I$(PAGEHINTD_DIR)
+PAGEHINTD_PROGRAMS := $(BUILD)/host/pagehintd $(BUILD)/host/pagehintd-test
+
+$(BUILD)/host/pagehintd: $(PAGEHINTD_INPUTS) | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(PAGEHINTD_CFLAGS) -o $@ $(PAGEHINTD_SOURCES) -ljson-c
+
+# With --test-stall and --test-die; never to be installed
+$(BUILD)/host/pagehintd-test: $(PAGEHINTD_INPUTS) | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(PAGEHINTD_CFLAGS) -DPAGEHINT_TEST_HOOKS -o $@ $(PAGEHINTD_SOURCES) -ljson-c
+
+pagehintd: $(PAGEHINTD_PROGRAMS) ## the host daemon
+
+.PHONY: pagehintd
+
+# Unit tests, under sanitizers; result lines as tests/unit/run gathers them.
+PAGEHINTD_UNIT := $(BUILD)/tests/unit
+PAGEHINTD_TESTS := $(addprefix $(PAGEHINTD_UNIT)/pagehintd_,guestmap lease drop daemon)
+PAGEHINTD_TEST_CFLAGS := -std=c11 -O1 -g $(WARNINGS) -Iinclude/uapi -D_GNU_SOURCE \
+	-I$(PAGEHINTD_DIR) -DPAGEHINT_TEST_HOOKS -pthread -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+PAGEHINTD_TEST_HEADERS := tests/unit/test.h tests/unit/pagehintd_guest.h $(PAGEHINTD_INPUTS)
+
+$(PAGEHINTD_UNIT)/pagehintd.asan: $(PAGEHINTD_INPUTS) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(PAGEHINTD_TEST_CFLAGS) -o $@ $(PAGEHINTD_SOURCES) -ljson-c
+
+# All of the daemon but main() and what needs QEMU
+$(PAGEHINTD_UNIT)/pagehintd_%: tests/unit/pagehintd_%.c $(PAGEHINTD_TEST_HEADERS) \
+			       | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(PAGEHINTD_TEST_CFLAGS) -o $@ $< \
+		$(addprefix $(PAGEHINTD_DIR)/,drop.c scan.c lease.c table.c guestmap.c util.c)
+
+test-unit-pagehintd: $(PAGEHINTD_TESTS) $(PAGEHINTD_UNIT)/pagehintd.asan
+	@export PAGEHINTD=$(PAGEHINTD_UNIT)/pagehintd.asan; status=0; \
+	for test in $(PAGEHINTD_TESTS); do \
+		$$test $(if $(SHORT),--short) || status=1; \
+	done; \
+	exit $$status
+
+# With a real QEMU, whose guest is its firmware
+test-unit-pagehintd-qmp: $(PAGEHINTD_UNIT)/pagehintd.asan $(BUILD)/tests/qmp | setup-vm
+	@PAGEHINTD=$(PAGEHINTD_UNIT)/pagehintd.asan tests/unit/pagehintd_qmp.sh
+
+.PHONY: test-unit-pagehintd test-unit-pagehintd-qmp

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The worker process of one VM: one loop that waits, deals with what QEMU and
+ * the supervisor say, sees to the lease and reclaims frames. All of it in one
+ * thread: while anything else is dealt with, nothing is being dropped.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "qemu.h"
+#include "worker.h"
+
+#define LEASE_POLL_NS		(20 * NSEC_PER_MSEC)
+#define LEASE_RETRY_NS		(100 * NSEC_PER_MSEC)
+#define SCAN_MIN_NS		(5 * NSEC_PER_MSEC)
+#define SCAN_MAX_NS		(250 * NSEC_PER_MSEC)
+/* A pass takes at most this part of the time, without what it drops. */
+#define SCAN_CPU_PART		20
+#define LOGS_PER_MINUTE		10
+
+static const char *const leaving_names[] = {
+	[PAGEHINT_LEAVING_NOT] = "no reason given",
+	[PAGEHINT_LEAVING_UNLOAD] = "module unloaded",
+	[PAGEHINT_LEAVING_OFF] = "switched off",
+	[PAGEHINT_LEAVING_REBOOT] = "reboot",
+	[PAGEHINT_LEAVING_PANIC] = "panic",
+	[PAGEHINT_LEAVING_SLEEP] = "suspend or hibernation",
+};
+
+static const char *table_path;
+
+/* Only the mapped table can do this: somebody truncated its file. */
+static void table_lost(int signal)
+{
+	static const char text[] =
+		"pagehintd: the table file shrank while in use; the VM is given up: ";
+	ssize_t ignored;
+
+	(void)signal;
+	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	ignored = write(STDERR_FILENO, table_path, strlen(table_path));
+	ignored = write(STDERR_FILENO, "\n", 1);
+	(void)ignored;
+	_exit(EXIT_TABLE_LOST);
+}
+
+/* A guest chooses how often it asks: it must not fill the host's log. */
+static bool may_log(struct worker *worker)
+{
+	uint64_t now = now_ns();
+
+	if (now - worker->log_window_ns > 60 * NSEC_PER_SEC) {
+		worker->log_window_ns = now;
+		worker->nr_logged = 0;
+	}
+	return worker->nr_logged++ < LOGS_PER_MINUTE;
+}
+
+static void heartbeat(void *context)
+{
+	struct worker *worker = context;
+
+	shared_add(worker->shared->heartbeat, 1);
+}
+
+/* Somebody asks for a lease. Armed before host_gen is given out: reset.c. */
+static void try_lease(struct worker *worker)
+{
+	const struct vm *vm = worker->vm;
+	struct lease *lease = &worker->lease;
+
+	if (now_ns() < worker->next_lease_ns)
+		return;
+	worker->next_lease_ns = now_ns() + LEASE_RETRY_NS;
+	if (vm->qmp_path && !vm->nr_map_text &&
+	    qemu_read_map(&worker->qmp, vm, worker->pid, &worker->map) != EXIT_OK) {
+		worker->next_lease_ns = now_ns() + 10 * NSEC_PER_SEC;
+		return;
+	}
+	scan_forget(&worker->scan);
+	if (!lease_examine(lease, &worker->table, &worker->map, vm->ram)) {
+		shared_add(worker->shared->refusals[lease->refusal], 1);
+		memcpy(worker->shared->why, lease->why, sizeof(lease->why));
+		if (lease->refusal != REFUSED_MAGIC && lease->refusal != REFUSED_VERSION &&
+		    !vm->dry_run)
+			lease_announce(&worker->table);
+		if (may_log(worker))
+			log_info(vm->name, "the guest is refused: %s", lease->why);
+		return;
+	}
+	memcpy(worker->shared->why, lease->why, sizeof(lease->why));
+	if (lease->why[0] && may_log(worker))
+		log_info(vm->name, "%s", lease->why);
+	worker->drop.nr_dropped = 0;
+	if (vm->dry_run) {
+		lease->state = LEASE_IN_FORCE;
+		return;
+	}
+	if (!reset_arm(worker) || !lease_offer(lease, &worker->table))
+		memset(lease, 0, sizeof(*lease));
+}
+
+static void lease_step(struct worker *worker)
+{
+	struct lease *lease = &worker->lease;
+	uint64_t asked = lease_asked_for(&worker->table);
+
+	if (lease->state != LEASE_NONE && asked != lease->boot_id) {
+		uint32_t leaving = table_read(worker->table.header->leaving);
+
+		if (lease->state == LEASE_IN_FORCE && may_log(worker))
+			log_info(worker->vm->name, "the guest ended its lease (%s)",
+				 asked ? "another guest asks for one" :
+				 leaving < ARRAY_SIZE(leaving_names) ?
+				 leaving_names[leaving] : "unknown reason");
+		lease_withdraw(lease, &worker->table);
+	}
+	if (lease->state == LEASE_NONE && asked)
+		try_lease(worker);
+	if ((lease->state == LEASE_OFFERED || lease->state == LEASE_IN_FORCE) &&
+	    !worker->vm->dry_run) {
+		bool holds = lease_holds(lease, &worker->table);
+
+		if (holds && lease->state == LEASE_OFFERED && may_log(worker))
+			log_info(worker->vm->name, "lease in force: %u of %u extents confirmed",
+				 lease->nr_confirmed, lease->nr_extents);
+		lease->state = holds ? LEASE_IN_FORCE : LEASE_OFFERED;
+	}
+	shared_set(worker->shared->lease, lease->state);
+	shared_set(worker->shared->nr_extents, lease->nr_extents);
+	shared_set(worker->shared->nr_confirmed, lease->nr_confirmed);
+}
+
+static void once_a_second(struct worker *worker)
+{
+	uint64_t frames[NR_FRAME_STATES] = { 0 };
+	struct timespec cpu;
+	unsigned int i;
+
+	for (i = 0; i < worker->lease.nr_extents; i++)
+		scan_histogram(&worker->table.state[worker->lease.extents[i].first],
+			       worker->lease.extents[i].nr_frames, frames);
+	for (i = 0; i < NR_FRAME_STATES; i++)
+		shared_set(worker->shared->frames[i], frames[i]);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	shared_set(worker->shared->cpu_ns, cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec);
+	if (worker->attached)
+		worker_pinned(worker);
+}
+
+static void reclaim(struct worker *worker)
+{
+	uint64_t age_ns = worker->vm->unused_age_ms * NSEC_PER_MSEC;
+	uint64_t interval = age_ns / 4, start = now_ns(), took;
+	bool may = worker->lease.state == LEASE_IN_FORCE && !worker->pinned;
+
+	shared_set(worker->shared->pause, worker->pinned ? PAUSE_PINNED :
+		   worker->vm->dry_run ? PAUSE_DRY_RUN : PAUSE_NOT);
+	if (!may) {
+		worker->next_scan_ns = start + LEASE_POLL_NS;
+		return;
+	}
+	reclaim_scan(worker);
+	took = now_ns() - start;
+	if (interval < SCAN_MIN_NS)
+		interval = SCAN_MIN_NS;
+	/* Nothing to take: look less often, but soon enough to see an age. */
+	if (!worker->scan.nr_unused && interval < SCAN_MIN_NS * 4)
+		interval = SCAN_MIN_NS * 4;
+	if (interval > SCAN_MAX_NS)
+		interval = SCAN_MAX_NS;
+	if (interval < took * SCAN_CPU_PART && !worker->scan.nr_unused)
+		interval = took * SCAN_CPU_PART;
+	worker->next_scan_ns = now_ns() + interval;
+}
+
+static bool vm_ended(const struct worker *worker)
+{
+	struct pollfd poll_fd = { .fd = worker->pidfd, .events = POLLIN };
+
+	return worker->gone || (worker->pidfd >= 0 && poll(&poll_fd, 1, 0) > 0);
+}
+
+static void read_signals(struct worker *worker)
+{
+	struct signalfd_siginfo info;
+
+	while (read(worker->signal_fd, &info, sizeof(info)) == sizeof(info))
+		worker->stopping = true;
+}
+
+static void wait_for_something(struct worker *worker)
+{
+	uint64_t now = now_ns(), until = worker->next_scan_ns;
+	struct timespec timeout = { 0 };
+	struct pollfd fds[] = {
+		{ .fd = worker->signal_fd, .events = POLLIN },
+		{ .fd = worker->pidfd, .events = POLLIN },
+		{ .fd = worker->qmp.fd, .events = POLLIN },
+	};
+
+	/* The guest that asks for or ends a lease is seen soon. */
+	if (until > now + LEASE_POLL_NS)
+		until = now + LEASE_POLL_NS;
+	if (until > now)
+		timeout.tv_nsec = until - now;
+	ppoll(fds, ARRAY_SIZE(fds), &timeout, NULL);
+}
+
+/* One turn. Return: EXIT_OK to go on; stopping and the VM's end are results. */
+static enum exit_code turn(struct worker *worker)
+{
+	const struct vm *vm = worker->vm;
+
+	heartbeat(worker);
+	read_signals(worker);
+	if (!table_intact(&worker->table)) {
+		log_info(vm->name, "the table file %s shrank while in use; the VM is given up",
+			 vm->table_path);
+		return EXIT_TABLE_LOST;
+	}
+	if (vm_ended(worker)) {
+		log_info(vm->name, "process %d ended", (int)worker->pid);
+		if (!vm->dry_run)
+			table_zero(&worker->table);
+		return EXIT_DETACHED;
+	}
+	if (worker->stopping)
+		return EXIT_OK;
+	if (worker->attached && vm->qmp_path && !qmp_process(&worker->qmp))
+		worker_disconnected(worker);
+	if (!worker->attached) {
+		enum exit_code result = worker_attach(worker);
+
+		if (result != EXIT_OK)
+			return result;
+	}
+	if (worker->attached && worker->events.shutdown)
+		reset_handle(worker);
+	if (now_ns() >= worker->next_second_ns) {
+		worker->next_second_ns = now_ns() + NSEC_PER_SEC;
+		once_a_second(worker);
+	}
+	if (!worker->attached) {
+		shared_set(worker->shared->lease, LEASE_NONE);
+		shared_set(worker->shared->pause, PAUSE_NO_QEMU);
+		worker->next_scan_ns = now_ns() + LEASE_POLL_NS;
+		return EXIT_OK;
+	}
+	lease_step(worker);
+	if (now_ns() >= worker->next_scan_ns || worker->lease.state != LEASE_IN_FORCE)
+		reclaim(worker);
+	return EXIT_OK;
+}
+
+/* The first thing of every worker: nobody spins on a dead one's claims. */
+static void recover(struct worker *worker)
+{
+	struct inflight *inflight = &worker->shared->inflight;
+	uint64_t recovered = recover_range(&worker->table, inflight->first,
+					   inflight->count);
+
+	recovered += recover_header(&worker->table);
+	if (inflight->count)
+		clear_busy_record(&worker->table);
+	table_write_release(inflight->count, 0);
+	if (recovered) {
+		shared_add(worker->shared->nr_recovered, recovered);
+		log_info(worker->vm->name, "recovered %llu frames that a worker left busy",
+			 (unsigned long long)recovered);
+	}
+}
+
+static bool set_up(struct worker *worker)
+{
+	const struct vm *vm = worker->vm;
+	struct sigaction on_bus = { .sa_handler = table_lost };
+	sigset_t mask;
+
+	table_path = vm->table_path;
+	sigaction(SIGBUS, &on_bus, NULL);
+	sigfillset(&mask);
+	sigdelset(&mask, SIGBUS);
+	sigdelset(&mask, SIGSEGV);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	worker->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (worker->signal_fd < 0 || table_map(&worker->table, vm->table_fd, vm->table_bytes)) {
+		log_info(vm->name, "cannot map %s: %s", vm->table_path, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool set_up_drops(struct worker *worker)
+{
+	const struct vm *vm = worker->vm;
+
+	if (scan_init(&worker->scan, worker->table.nr_frames, vm->unused_age_ms)) {
+		log_info(vm->name, "no memory for a byte per frame (%llu)",
+			 (unsigned long long)worker->table.nr_frames);
+		return false;
+	}
+	worker->drop.table = &worker->table;
+	worker->drop.lease = &worker->lease;
+	worker->drop.shared = worker->shared;
+	worker->drop.test = vm->test;
+	worker->drop.may_go_on = worker_undisturbed;
+	worker->drop.context = worker;
+	worker->map = vm->map;
+	qmp_init(&worker->qmp, vm->name);
+	worker->qmp.on_event = reset_on_event;
+	worker->qmp.on_wait = heartbeat;
+	worker->qmp.context = worker;
+#ifndef __SANITIZE_ADDRESS__ /* its shadow is too large to lock */
+	/* A page fault between claim and drop would keep the guest waiting. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) && !shared_get(worker->shared->nr_restarts))
+		log_info(vm->name, "warning: cannot lock memory (%s): the guest may wait longer for single pages; raise RLIMIT_MEMLOCK",
+			 strerror(errno));
+#endif
+	return true;
+}
+
+/**
+ * worker_run - the whole life of a worker process
+ * @recover_only: give back what a dead worker claimed, and end
+ *
+ * Return: its exit code.
+ */
+int worker_run(const struct vm *vm, struct vm_shared *shared, bool recover_only)
+{
+	static struct worker worker;
+	enum exit_code result;
+
+	worker = (struct worker) {
+		.vm = vm, .shared = shared, .pidfd = -1, .signal_fd = -1,
+	};
+	if (!set_up(&worker))
+		return EXIT_INTERNAL;
+	if (!vm->dry_run)
+		recover(&worker);
+	if (recover_only)
+		return EXIT_OK;
+	if (!set_up_drops(&worker))
+		return EXIT_INTERNAL;
+
+	worker_resume(&worker);
+	while ((result = turn(&worker)) == EXIT_OK && !worker.stopping)
+		wait_for_something(&worker);
+
+	shared_set(shared->lease, LEASE_NONE);
+	if (result == EXIT_TABLE_LOST)
+		return result;
+	if (!vm->dry_run) {
+		lease_withdraw(&worker.lease, &worker.table);
+		clear_busy_record(&worker.table);
+	}
+	if (result != EXIT_DETACHED)
+		reset_leave(&worker);
+	qmp_close(&worker.qmp);
+	return result;
+}

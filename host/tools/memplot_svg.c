@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * memplot as SVG: a file that reads well on light and on dark paper, alone or
+ * within a page, without scripts or fonts of its own.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "memplot.h"
+
+#define WIDTH		860.0
+#define LEFT		64.0
+#define RIGHT		24.0
+#define PLOT_HEIGHT	280.0
+#define BOTTOM		52.0
+#define TITLE_HEIGHT	40.0
+#define EVENT_HEIGHT	17.0	/* a row of labels */
+#define LEGEND_HEIGHT	22.0
+#define CHARACTER	6.4	/* width, about */
+#define MAX_EVENT_ROWS	8
+
+static const char *const colours[MAX_SERIES] = {
+	"#2f81f7", "#d29922", "#2da44e", "#a371f7", "#1b9aaa", "#e5534b",
+};
+
+static const char style[] =
+	"text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#57606a}\n"
+	".title{font-size:15px;font-weight:600;fill:#1f2328}\n"
+	".event{fill:#1f2328}\n"
+	".paper{fill:#ffffff}\n"
+	".grid{stroke:#57606a;stroke-opacity:.18}\n"
+	".axis{stroke:#57606a;stroke-opacity:.7}\n"
+	".mark{stroke:#57606a;stroke-dasharray:3 3;stroke-opacity:.8}\n"
+	"@media(prefers-color-scheme:dark){\n"
+	"text{fill:#9ea7b3}.title,.event{fill:#e6edf3}.paper{fill:#0d1117}\n"
+	".grid,.axis,.mark{stroke:#9ea7b3}\n"
+	"}\n";
+
+/* Where things are, in the picture's units. */
+struct layout {
+	struct axis x, y;
+	double top, bottom, left, right;
+	double height;
+	bool legend;
+	unsigned int event_rows;
+	unsigned int row_of[64];	/* of each event's label */
+	bool left_of[64];		/* its label is on the left of its line */
+};
+
+static void print_text(FILE *file, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&':
+			fputs("&amp;", file);
+			break;
+		case '<':
+			fputs("&lt;", file);
+			break;
+		case '>':
+			fputs("&gt;", file);
+			break;
+		default:
+			fputc(*text, file);
+			break;
+		}
+	}
+}
+
+static double x_of(const struct layout *layout, double seconds)
+{
+	return layout->left + seconds / layout->x.end * (layout->right - layout->left);
+}
+
+static double y_of(const struct layout *layout, double value)
+{
+	return layout->bottom - value / layout->y.end * (layout->bottom - layout->top);
+}
+
+/* Each label goes to the lowest row where it overlaps none before it. */
+static void place_events(struct layout *layout, const struct plot *plot)
+{
+	double end[MAX_EVENT_ROWS];
+	size_t e;
+
+	for (e = 0; e < MAX_EVENT_ROWS; e++)
+		end[e] = -INFINITY;
+	for (e = 0; e < plot->nr_events && e < 64; e++) {
+		double width = strlen(plot->events[e].label) * CHARACTER + 14;
+		double from = x_of(layout, plot->events[e].seconds);
+		unsigned int row = 0;
+
+		layout->left_of[e] = from + width > layout->right;
+		if (layout->left_of[e])
+			from -= width;
+		while (row < MAX_EVENT_ROWS - 1 && end[row] > from)
+			row++;
+		end[row] = from + width;
+		layout->row_of[e] = row;
+		if (row + 1 > layout->event_rows)
+			layout->event_rows = row + 1;
+	}
+}
+
+static void lay_out(struct layout *layout, const struct plot *plot)
+{
+	size_t s;
+
+	memset(layout, 0, sizeof(*layout));
+	layout->y = axis_for(plot_largest(plot), 5);
+	layout->x = axis_for(fmax(plot_seconds(plot), 1), 8);
+	layout->x.end = fmax(plot_seconds(plot), 1);
+	layout->left = LEFT;
+	layout->right = WIDTH - RIGHT;
+	for (s = 0; s < plot->nr_series; s++)
+		layout->legend |= plot->names[s] && plot->nr_series > 1;
+	place_events(layout, plot);
+	layout->top = TITLE_HEIGHT + layout->event_rows * EVENT_HEIGHT + 8;
+	if (layout->legend)
+		layout->top += LEGEND_HEIGHT;
+	layout->bottom = layout->top + PLOT_HEIGHT;
+	layout->height = layout->bottom + BOTTOM;
+}
+
+static void draw_axes(FILE *file, const struct layout *layout, const struct plot *plot)
+{
+	double value;
+
+	for (value = 0; value <= layout->y.end * 1.0001; value += layout->y.step) {
+		double y = y_of(layout, value);
+
+		fprintf(file, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+			value > 0 ? "grid" : "axis", layout->left, y, layout->right, y);
+		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
+			layout->left - 8, y + 4, value);
+	}
+	for (value = 0; value <= layout->x.end; value += layout->x.step) {
+		double x = x_of(layout, value);
+
+		fprintf(file, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+			x, layout->bottom, x, layout->bottom + 5);
+		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n",
+			x, layout->bottom + 20, value);
+	}
+	fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">time (s)</text>\n",
+		(layout->left + layout->right) / 2, layout->bottom + 40);
+	fprintf(file, "<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">",
+		(layout->top + layout->bottom) / 2);
+	fputs("memory (", file);
+	print_text(file, plot->unit);
+	fputs(")</text>\n", file);
+}
+
+/* A line through the samples; under a single one, an area. */
+static void draw_series(FILE *file, const struct layout *layout, const struct plot *plot, size_t s)
+{
+	double last_x = 0;
+	int area;
+	size_t i;
+
+	for (area = plot->nr_series == 1; area >= 0; area--) {
+		bool begun = false;
+
+		fprintf(file, "<path d=\"");
+		for (i = 0; i < plot->nr_samples; i++) {
+			double value = plot->samples[i].values[s];
+
+			if (isnan(value))
+				continue;
+			last_x = x_of(layout, plot->samples[i].seconds);
+			if (!begun && area)
+				fprintf(file, "M%.1f %.1f", last_x, layout->bottom);
+			fprintf(file, "%s%.1f %.1f", begun || area ? "L" : "M", last_x,
+				y_of(layout, value));
+			begun = true;
+		}
+		if (area && begun)
+			fprintf(file, "L%.1f %.1fZ", last_x, layout->bottom);
+		fprintf(file, area ? "\" fill=\"%s\" fill-opacity=\".18\"/>\n" :
+			"\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"/>\n",
+			colours[s]);
+	}
+}
+
+static void draw_events(FILE *file, const struct layout *layout, const struct plot *plot)
+{
+	double first = layout->top - layout->event_rows * EVENT_HEIGHT - 8;
+	size_t e;
+
+	for (e = 0; e < plot->nr_events && e < 64; e++) {
+		double x = x_of(layout, plot->events[e].seconds);
+		double y = first + (layout->event_rows - layout->row_of[e]) * EVENT_HEIGHT;
+
+		fprintf(file, "<line class=\"mark\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+			x, y - 11, x, layout->bottom);
+		fprintf(file, "<text class=\"event\" x=\"%.1f\" y=\"%.1f\"%s>",
+			layout->left_of[e] ? x - 5 : x + 5, y - 2,
+			layout->left_of[e] ? " text-anchor=\"end\"" : "");
+		print_text(file, plot->events[e].label);
+		fputs("</text>\n", file);
+	}
+}
+
+static void draw_legend(FILE *file, const struct layout *layout, const struct plot *plot)
+{
+	double x = layout->left;
+	size_t s;
+
+	for (s = 0; s < plot->nr_series && layout->legend; s++) {
+		const char *name = plot->names[s] ? plot->names[s] : "?";
+
+		fprintf(file, "<rect x=\"%.1f\" y=\"%.1f\" width=\"14\" height=\"4\" rx=\"2\" fill=\"%s\"/>\n",
+			x, TITLE_HEIGHT + 2, colours[s]);
+		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\">", x + 20, TITLE_HEIGHT + 8);
+		print_text(file, name);
+		fputs("</text>\n", file);
+		x += strlen(name) * CHARACTER + 44;
+	}
+}
+
+int svg_write(const struct plot *plot, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	struct layout layout;
+	size_t s;
+
+	if (!file)
+		return -1;
+	lay_out(&layout, plot);
+	fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" role=\"img\">\n",
+		WIDTH, layout.height, WIDTH, layout.height);
+	fputs("<title>", file);
+	print_text(file, plot->title);
+	fprintf(file, "</title>\n<style>\n%s</style>\n", style);
+	fputs("<rect class=\"paper\" width=\"100%\" height=\"100%\" rx=\"8\"/>\n", file);
+	fprintf(file, "<text class=\"title\" x=\"%g\" y=\"26\">", LEFT);
+	print_text(file, plot->title);
+	fputs("</text>\n", file);
+	draw_legend(file, &layout, plot);
+	draw_axes(file, &layout, plot);
+	for (s = 0; s < plot->nr_series; s++)
+		draw_series(file, &layout, plot, s);
+	draw_events(file, &layout, plot);
+	fputs("</svg>\n", file);
+	if (ferror(file)) {
+		fclose(file);
+		return -1;
+	}
+	return fclose(file);
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+#
+# Sourced by the cases that run in the guest, for busybox. A case says what it
+# found in its last line; `fail` ends it.
+
+set -eu
+
+debugfs=/sys/kernel/debug/pagehint
+parameters=/sys/module/pagehint/parameters
+seed=$(date +%s)
+
+fail()
+{
+	dmesg | tail -n 20 | sed "s/^/  dmesg: /" >&2
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+skip()
+{
+	echo "$*"
+	exit 77
+}
+
+loaded()
+{
+	grep -q '^pagehint ' /proc/modules
+}
+
+# The product, or the build with test parameters
+load()
+{
+	modctl load /modules/pagehint.ko "$@" || fail "load $*: refused"
+}
+
+load_test()
+{
+	modctl load /modules/pagehint-test.ko "$@" || fail "load (test build) $*: refused"
+}
+
+unload()
+{
+	modctl unload pagehint || fail "unload: refused"
+	nothing_left
+}
+
+# nothing_left: no trace of the module in the kernel
+nothing_left()
+{
+	! loaded || fail "the module is still in /proc/modules"
+	[ ! -e $debugfs ] || fail "$debugfs is still there"
+	[ ! -e /sys/module/pagehint ] || fail "/sys/module/pagehint is still there"
+	if grep -i pagehint /sys/kernel/tracing/enabled_functions; then
+		fail "ftrace entries are left"
+	fi
+	hooked >/tmp/hooked.now
+	cmp -s /tmp/hooked.before /tmp/hooked.now ||
+		fail "enabled_functions changed: $(diff /tmp/hooked.before /tmp/hooked.now | tr '\n' ' ')"
+}
+
+# What ftrace holds; remembered before a case loads anything
+hooked()
+{
+	cut -d' ' -f1,2 /sys/kernel/tracing/enabled_functions
+	wc -l </sys/kernel/debug/kprobes/list
+}
+
+[ -e /tmp/hooked.before ] || hooked >/tmp/hooked.before
+
+# value FILE NAME: of a line `NAME value`
+value()
+{
+	awk -v name="$2" '$1 == name { print $2; found = 1 } END { exit !found }' "$debugfs/$1" ||
+		fail "no $2 in $debugfs/$1"
+}
+
+counter()
+{
+	value counters "$1"
+}
+
+frames()
+{
+	value states "$1"
+}
+
+set_parameter()
+{
+	echo "$2" >"$parameters/$1" || fail "$1=$2: refused"
+}
+
+# A mark in the kernel's log, and what came after it
+mark()
+{
+	mark="mark $$ $(cat /proc/uptime)"
+	echo "<6>$mark" >/dev/kmsg
+}
+
+log_since_mark()
+{
+	dmesg | awk -v mark="$mark" 'found { print } index($0, mark) { found = 1 }'
+}
+
+# expect_refused PATTERN PARAMETER...: no load, a sentence of ours that matches,
+# nothing left behind. `expect_refused --test` for the test build.
+expect_refused()
+{
+	local file=/modules/pagehint.ko pattern
+
+	if [ "$1" = --test ]; then
+		file=/modules/pagehint-test.ko
+		shift
+	fi
+	pattern=$1
+	shift
+	mark
+	if modctl load $file "$@"; then
+		modctl unload pagehint
+		fail "loaded with '$*', expected a refusal: $pattern"
+	fi
+	if ! log_since_mark | grep pagehint: | grep -q -i -E "$pattern"; then
+		log_since_mark
+		fail "refused '$*' without a sentence that matches: $pattern"
+	fi
+	log_since_mark | grep pagehint: | sed 's/^/  said: /'
+	nothing_left
+}
+
+# Memory load in the background, contents verified; $1 seconds, $2 MiB.
+load_start()
+{
+	mkdir -p /disk/load /tmp/load
+	memload stress "$1" 4 "$2" "$seed" /tmp/load /disk/load >/tmp/memload.out 2>&1 &
+	load_pid=$!
+}
+
+load_running()
+{
+	kill -0 "$load_pid" 2>/dev/null
+}
+
+# The verdict on what load_start started; sets verified, in MiB.
+# shellcheck disable=SC2034 # for the case
+load_finish()
+{
+	local status=0
+
+	wait "$load_pid" || status=$?
+	if [ $status != 0 ] || grep -q MISMATCH /tmp/memload.out; then
+		sed 's/^/  /' /tmp/memload.out
+		fail "memload: status $status"
+	fi
+	verified=$(awk '/MiB verified/ { sum += $6 } END { print sum + 0 }' /tmp/memload.out)
+}

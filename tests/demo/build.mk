@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The demo, and the plotter that it shares with the benches.
+
+MEMPLOT := $(BUILD)/host/memplot
+MEMPLOT_SOURCES := $(wildcard host/tools/memplot*.c)
+
+$(MEMPLOT): $(MEMPLOT_SOURCES) host/tools/memplot.h | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -D_GNU_SOURCE -o $@ $(MEMPLOT_SOURCES) -lm
+
+DEMO_KERNEL := 6.1-amd64
+demo-build: KERNELS = $(DEMO_KERNEL)
+demo-build: modules guest-programs $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) $(MEMPLOT) | setup-vm
+
+demo: ## watch a guest's freed memory return to the host (build/demo.svg)
+	@tests/demo/run
+
+.PHONY: demo demo-build

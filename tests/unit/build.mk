@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Unit tests: the state machine of a frame and the refusals, in user space,
+# under sanitizers. Those of pagehintd and of the oracle bring their own rules
+# (test-unit-pagehintd, test-unit-oracle) and are run from here.
+
+UNIT_BUILD := $(BUILD)/tests/unit
+UNIT_PROGRAMS := $(addprefix $(UNIT_BUILD)/,page_state_table page_state_host page_state_ranges \
+	page_state_interleave page_state_threads page_state_threads.tsan checks_test)
+UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
+	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
+UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
+	$(addprefix include/pagehint/,platform.h page_state.h checks.h)
+UNIT_THREADS := tests/unit/page_state_threads.c tests/unit/threads_cache.c \
+	tests/unit/threads_host.c
+
+# No strict aliasing, as in the kernel: words of eight state bytes.
+UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARNINGS) -fno-strict-aliasing -Iinclude -pthread
+UNIT_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(UNIT_BUILD)/page_state_%: tests/unit/page_state_%.c module/page_state.c $(UNIT_HEADERS) \
+			    | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
+
+# Includes page_state.c with its accesses to memory replaced
+$(UNIT_BUILD)/page_state_interleave: tests/unit/page_state_interleave.c module/page_state.c \
+				     $(UNIT_HEADERS) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $<
+
+$(UNIT_BUILD)/page_state_threads: $(UNIT_THREADS) module/page_state.c $(UNIT_HEADERS) \
+				  | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
+
+$(UNIT_BUILD)/page_state_threads.tsan: $(UNIT_THREADS) module/page_state.c $(UNIT_HEADERS) \
+				       | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -fsanitize=thread -include tests/unit/word_order.h -c \
+		-o $@.page_state.o module/page_state.c
+	$(CC) $(UNIT_CFLAGS) -fsanitize=thread -o $@ $(UNIT_THREADS) $@.page_state.o
+
+$(UNIT_BUILD)/checks_test: tests/unit/checks_test.c module/checks.c $(UNIT_HEADERS) \
+			   | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
+
+test-unit: $(UNIT_PROGRAMS) ## unit tests, under sanitizers, and that they can fail; SHORT=1: fewer steps
+	@tests/unit/run $(if $(SHORT),--short) $(UNIT_PROGRAMS) $(addprefix make:,$(UNIT_OTHERS))
+
+test-unit-short:
+	@$(MAKE) --no-print-directory test-unit SHORT=1
+
+.PHONY: test-unit test-unit-short

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page cache of page_state_threads: slots with a frame of known content
+ * that any thread may look up, make volatile or take away, by the rules that
+ * the kernel's page cache gives: a reference count that can be frozen at 1.
+ */
+#include <pagehint/page_state.h>
+
+#include "threads.h"
+
+#define NR_SLOTS	16
+#define EMPTY		(-1)
+#define FROZEN		0
+
+/* @seed and @frame belong to whoever froze the slot, or filled it. */
+static struct slot {
+	int refs;	/* atomic: EMPTY, FROZEN, 1: unused, more: in use */
+	bool recovering; /* atomic: only one may */
+	unsigned int frame;
+	uint64_t seed;
+} slots[NR_SLOTS] = {
+	[0 ... NR_SLOTS - 1] = { .refs = EMPTY },
+};
+
+static bool freeze(struct slot *slot, int from)
+{
+	return __atomic_compare_exchange_n(&slot->refs, &from, FROZEN, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void unfreeze(struct slot *slot, int to)
+{
+	__atomic_store_n(&slot->refs, to, __ATOMIC_RELEASE);
+}
+
+static bool get(struct slot *slot)
+{
+	int refs = __atomic_load_n(&slot->refs, __ATOMIC_RELAXED);
+
+	do {
+		if (refs <= FROZEN)
+			return false;
+	} while (!__atomic_compare_exchange_n(&slot->refs, &refs, refs + 1, false,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	return true;
+}
+
+static void put(struct slot *slot)
+{
+	__atomic_fetch_sub(&slot->refs, 1, __ATOMIC_RELEASE);
+}
+
+static void fill(struct slot *slot, uint64_t *random)
+{
+	int frame;
+
+	if (!freeze(slot, EMPTY))
+		return;
+	frame = pool_take(1, random);
+	if (frame < 0) {
+		unfreeze(slot, EMPTY);
+		return;
+	}
+	pagehint_state_alloc(&vm.state[frame]);
+	slot->frame = frame;
+	slot->seed = test_random(random);
+	content_write(frame, slot->seed);
+	unfreeze(slot, 1);
+}
+
+static void use(struct slot *slot)
+{
+	enum pagehint_kept kept;
+	unsigned int frame;
+
+	if (!get(slot))
+		return;
+	frame = slot->frame;
+	kept = pagehint_state_make_stable(&vm.state[frame]);
+	if (kept == PAGEHINT_DISCARDED) {
+		CHECK(!__atomic_exchange_n(&slot->recovering, true, __ATOMIC_RELAXED),
+		      "frame %u: discarded was reported to two threads", frame);
+		count(&stats.discarded[frame]);
+		content_write(frame, slot->seed);
+		__atomic_store_n(&slot->recovering, false, __ATOMIC_RELAXED);
+		pagehint_state_recovered(&vm.state[frame]);
+	} else {
+		if (kept == PAGEHINT_KEPT)
+			count(&stats.kept);
+		CHECK(content_is(frame, slot->seed),
+		      "frame %u: said to be whole, but its content is %#llx", frame,
+		      (unsigned long long)vm.content[frame][0]);
+	}
+	put(slot);
+}
+
+static void make_volatile(struct slot *slot, uint64_t *random)
+{
+	bool stable, made;
+
+	if (!freeze(slot, 1))
+		return;
+	stable = __atomic_load_n(&vm.state[slot->frame], __ATOMIC_RELAXED) ==
+		 PAGEHINT_STABLE;
+	made = pagehint_state_make_volatile(&vm.state[slot->frame],
+					    test_random(random) % 16);
+	CHECK(made == stable, "frame %u: make volatile returned %d for %s frame",
+	      slot->frame, made, stable ? "a stable" : "a hinted");
+	unfreeze(slot, 1);
+}
+
+static void take_away(struct slot *slot)
+{
+	unsigned int frame;
+	u8 *byte, before, after;
+
+	if (!freeze(slot, 1))
+		return;
+	frame = slot->frame;
+	byte = &vm.state[frame];
+
+	/* As bulk allocation does with entries that the caller had filled. */
+	before = pagehint_state_alloc(byte) & PAGEHINT_USAGE_MASK;
+	after = __atomic_load_n(byte, __ATOMIC_RELAXED);
+	CHECK(before == (after & PAGEHINT_USAGE_MASK),
+	      "frame %u: an allocation event changed usage %u to %u",
+	      frame, before, after & PAGEHINT_USAGE_MASK);
+	if ((after & PAGEHINT_USAGE_MASK) == PAGEHINT_STABLE)
+		CHECK(content_is(frame, slot->seed), "frame %u: content lost", frame);
+	else if (after & PAGEHINT_ABSENT)
+		count(&stats.freed_absent[frame]);
+	else
+		count(&stats.freed_volatile[frame]);
+	pagehint_state_free(byte);
+	pool_put(frame, 1);
+	unfreeze(slot, EMPTY);
+}
+
+void cache_step(uint64_t *random)
+{
+	struct slot *slot = &slots[test_random(random) % NR_SLOTS];
+	unsigned int what = test_random(random) % 16;
+
+	if (what < 2)
+		fill(slot, random);
+	else if (what < 9)
+		use(slot);
+	else if (what < 15)
+		make_volatile(slot, random);
+	else
+		take_away(slot);
+}
+
+/* When nobody else runs: everything is accounted for, frame by frame. */
+void cache_empty(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		CHECK(slots[i].refs == EMPTY || slots[i].refs == 1,
+		      "slot %u: %d references at the end", i, slots[i].refs);
+		take_away(&slots[i]);
+	}
+	for (i = 0; i < NR_FRAMES; i++) {
+		uint64_t known = stats.discarded[i] + stats.freed_absent[i];
+
+		CHECK(stats.lost[i] >= known &&
+		      stats.lost[i] <= known + stats.freed_volatile[i],
+		      "frame %u: lost %llu times: %llu reported, %llu freed absent, %llu freed volatile",
+		      i, (unsigned long long)stats.lost[i],
+		      (unsigned long long)stats.discarded[i],
+		      (unsigned long long)stats.freed_absent[i],
+		      (unsigned long long)stats.freed_volatile[i]);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Included before page_state.c where it is built for TSan, which keeps the
+ * order of atomic accesses by exact address: a release of eight bytes does not
+ * meet an acquire of the third of them. The hardware does know that, so an
+ * access of eight bytes is announced here for each of its bytes. Only what the
+ * access itself guarantees is announced: nothing is hidden.
+ */
+#ifndef _WORD_ORDER_H
+#define _WORD_ORDER_H
+
+#include <pagehint/platform.h>
+
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+
+#define word_order_each(announce, ptr)					\
+do {									\
+	if (sizeof(*(ptr)) > 1) {					\
+		for (size_t __i = 0; __i < sizeof(*(ptr)); __i++)	\
+			announce((char *)(ptr) + __i);			\
+	}								\
+} while (0)
+
+#undef smp_store_release
+#define smp_store_release(p, v) /* as in platform.h */			\
+do {									\
+	word_order_each(__tsan_release, p);				\
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);			\
+} while (0)
+
+#undef pagehint_cmpxchg
+#define pagehint_cmpxchg(ptr, old, new)					\
+({									\
+	__typeof__(*(ptr)) __old = (old);				\
+									\
+	word_order_each(__tsan_release, ptr);				\
+	__atomic_compare_exchange_n(ptr, &__old, new, 0,		\
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
+	word_order_each(__tsan_acquire, ptr);				\
+	__old;								\
+})
+
+#endif /* _WORD_ORDER_H */

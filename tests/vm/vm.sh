@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154,SC2119,SC2120 # shared with other scripts
+#
+# Sourced after tests/lib.sh: one guest under stock QEMU.
+#
+# Before vm_start, set (vm_defaults sets them all):
+#   vm_kernel    name in the table of kernels
+#   vm_initrd    file made by tests/vm/initramfs
+#   vm_smp       argument of -smp; maxcpus must be 2 at least, or QEMU's guest
+#                atomics are not atomic against the host
+#   vm_mem       memory in MiB
+#   vm_cmdline   added to the kernel's command line
+#   vm_disk      size of a disk with ext4 in MiB, 0 for none; stress-ng is on it
+#   vm_shared    yes: the memory is a file, $vm_ram
+#   vm_table     size of the hint table $vm_table_file in bytes, 0: no device
+#   vm_reset     exit: QEMU ends on a reset; allow: the guest may reset
+#   vm_args      array: more arguments of QEMU
+#   vm_slowdown  factor on all timeouts (instrumented runs)
+# Then:
+#   vm_start / vm_stop         boot and wait for the guest's agent / end it
+#   vm_run [-t S] COMMAND      run it in the guest, output to stdout, its status
+#   vm_qmp COMMAND [ARGUMENTS] over QMP
+#   vm_wait_boot [-t S]        after a reset: until the agent speaks again
+#   vm_alive                   is QEMU running?
+#   vm_console_check           problems on the console since the last check
+# Files: $vm_dir (private), $vm_console, $vm_ram, $vm_table_file, $vm_qmp_daemon
+# (a QMP socket for pagehintd), $vm_pid.
+#
+# A guest that is lost or does not answer in time is an error of its own, with
+# status 199: nothing that it did may be taken for a result.
+
+vm_lost=199
+
+# What no run of a healthy kernel prints. An OOM kill prints a call trace: a
+# workload that runs out of memory has to be made smaller.
+vm_problems='BUG|WARNING:|Oops|[Ss]tall|lockup|Bad page|Call Trace|blocked for more than|general protection|Kernel panic|segfault|init: '
+
+vm_defaults()
+{
+	vm_kernel=6.1-amd64
+	vm_smp=2
+	vm_mem=1024
+	vm_cmdline=
+	vm_disk=384
+	vm_shared=no
+	vm_table=0
+	vm_reset="exit"
+	vm_args=()
+	vm_slowdown=1
+	vm_program=
+	vm_pid=
+	vm_serial=0
+}
+
+# A directory for files as large as the guest's memory (sparse).
+vm_make_dir()
+{
+	local where=/dev/shm need=$(((vm_mem + 256) * 1024))
+
+	if [ "$(df --output=avail -k $where | tail -n 1)" -lt "$need" ]; then
+		where=${TMPDIR:-/tmp}
+	fi
+	vm_dir=$(mktemp -d -p "$where" pagehint-vm.XXXXXX)
+	vm_console=$vm_dir/console
+	vm_ram=$vm_dir/ram
+	vm_table_file=$vm_dir/table
+	vm_qmp_own=$vm_dir/qmp
+	vm_qmp_daemon=$vm_dir/qmp-daemon
+	: >"$vm_console"
+	vm_console_seen=0
+	mkfifo "$vm_dir/control.in" "$vm_dir/control.out"
+	exec {vm_to}<>"$vm_dir/control.in" {vm_from}<>"$vm_dir/control.out"
+	vm_partial=
+}
+
+# The disk's template holds stress-ng: made once, copied sparse for each guest.
+vm_make_disk()
+{
+	local arch template
+	arch=$(kernel_field "$vm_kernel" arch)
+	template=$build/vm/disk-$arch-$vm_disk.img
+	if [ ! -e "$template" ]; then
+		mkdir -p "$build/vm"
+		truncate -s "${vm_disk}M" "$template.new"
+		quiet mkfs.log mkfs.ext4 -q -d "$cache/tools/$arch" \
+			-E lazy_itable_init=0 "$template.new"
+		mv "$template.new" "$template"
+	fi
+	cp --sparse=always "$template" "$vm_dir/disk"
+}
+
+# vm_emulator: the QEMU to call; $vm_program overrides the table of kernels
+vm_emulator()
+{
+	local program=${vm_program:-$(kernel_field "$vm_kernel" qemu)}
+
+	case $program in
+	qemu10) program=$cache/qemu10/qemu-system-x86_64 ;;
+	esac
+	printf "%s" "$program"
+}
+
+# The program of the table of kernels, or $PAGEHINT_QEMU, and its firmware
+vm_qemu_program()
+{
+	local program suite directory
+
+	program=${PAGEHINT_QEMU:-$(kernel_field "$vm_kernel" qemu)}
+	suite=${program%%:*}
+	if [ "$suite" = "$program" ]; then
+		vm_qemu=("$program")
+		return
+	fi
+	directory=$cache/qemu/$suite
+	vm_qemu=("$directory/${program#*:}" -L "$directory/firmware" -L /usr/share/seabios)
+}
+
+vm_command_line()
+{
+	local machine=pc memory=memory-backend-ram
+
+	if [ "$vm_shared" = yes ]; then
+		memory="memory-backend-file,mem-path=$vm_ram,share=on"
+	fi
+	vm_qemu=("$(vm_emulator)"
+		-nodefaults -no-user-config -display none
+		-accel "tcg,thread=multi" -cpu max -smp "$vm_smp"
+		-machine "$machine,memory-backend=ram" -m "${vm_mem}M"
+		-object "$memory,id=ram,size=${vm_mem}M"
+		-kernel "$cache/kernels/$vm_kernel/vmlinuz" -initrd "$vm_initrd"
+		-append "console=ttyS0 loglevel=5 panic=1 oops=panic $vm_cmdline"
+		-serial "file:$vm_console"
+		-qmp "unix:$vm_qmp_own,server=on,wait=off"
+		-qmp "unix:$vm_qmp_daemon,server=on,wait=off"
+		-device virtio-serial-pci
+		-chardev "pipe,id=control,path=$vm_dir/control"
+		-device "virtserialport,chardev=control,name=pagehint.control")
+	[ "$vm_reset" = allow ] || vm_qemu+=(-no-reboot)
+	if [ "$vm_disk" != 0 ]; then
+		vm_make_disk
+		vm_qemu+=(-drive "file=$vm_dir/disk,if=none,id=disk,format=raw,cache=unsafe"
+			-device "virtio-blk-pci,drive=disk")
+	fi
+	if [ "$vm_table" != 0 ]; then
+		truncate -s "$vm_table" "$vm_table_file"
+		vm_qemu+=(-object "memory-backend-file,id=table,mem-path=$vm_table_file,size=$vm_table,share=on"
+			-device "ivshmem-plain,memdev=table")
+	fi
+	vm_qemu+=("${vm_args[@]}")
+}
+
+vm_start()
+{
+	vm_make_dir
+	vm_command_line
+	"${vm_qemu[@]}" >"$vm_dir/qemu.log" 2>&1 </dev/null &
+	vm_pid=$!
+	vm_wait_boot
+}
+
+vm_alive()
+{
+	[ -n "$vm_pid" ] && kill -0 "$vm_pid" 2>/dev/null
+}
+
+# Ends QEMU at once, and removes everything of this guest.
+vm_stop()
+{
+	[ -n "${vm_dir:-}" ] || return 0
+	if [ -n "$vm_pid" ]; then
+		kill -KILL "$vm_pid" 2>/dev/null || :
+		wait "$vm_pid" 2>/dev/null || :
+		vm_pid=
+	fi
+	exec {vm_to}>&- {vm_from}>&-
+	rm -rf "$vm_dir"
+	vm_dir=
+}
+
+# vm_give_up TEXT: says what is known about a lost guest
+vm_give_up()
+{
+	{
+		printf 'the guest is lost: %s\n' "$1"
+		sed 's/^/  qemu: /' "$vm_dir/qemu.log"
+		tail -n 40 "$vm_console" | tr -d '\r' | sed 's/^/  console: /'
+	} >&2
+	return $vm_lost
+}
+
+# vm_read_line DEADLINE: the next line of the agent, in vm_line
+vm_read_line()
+{
+	local deadline=$1 piece
+
+	while :; do
+		if IFS= read -r -t 1 -u "$vm_from" piece; then
+			vm_line=$vm_partial$piece
+			vm_partial=
+			return 0
+		fi
+		vm_partial+=$piece
+		vm_alive || { vm_give_up "QEMU ended"; return; }
+		[ "$SECONDS" -lt "$deadline" ] || { vm_give_up "no answer in time"; return; }
+	done
+}
+
+vm_deadline()
+{
+	printf '%s' $((SECONDS + $1 * vm_slowdown))
+}
+
+vm_wait_boot()
+{
+	local seconds=120 deadline
+
+	if [ "${1:-}" = -t ]; then
+		seconds=$2
+	fi
+	deadline=$(vm_deadline "$seconds")
+	until [[ ${vm_line:-} == boot\ * ]]; do
+		vm_read_line "$deadline" || return
+	done
+	vm_line=
+}
+
+vm_run()
+{
+	local seconds=60 deadline
+
+	if [ "$1" = -t ]; then
+		seconds=$2
+		shift 2
+	fi
+	deadline=$(vm_deadline "$seconds")
+	vm_serial=$((vm_serial + 1))
+	printf 'run %s.%s %s\n' "$BASHPID" "$vm_serial" "$*" >&"$vm_to"
+	while :; do
+		vm_read_line "$deadline" || return
+		case $vm_line in
+		"out $BASHPID.$vm_serial "*)
+			printf '%s\n' "${vm_line#"out $BASHPID.$vm_serial "}" ;;
+		"end $BASHPID.$vm_serial "*)
+			return "${vm_line#"end $BASHPID.$vm_serial "}" ;;
+		"boot "*)
+			vm_give_up "it was reset"
+			return ;;
+		esac
+	done
+}
+
+vm_qmp()
+{
+	"$build/tests/qmp" "$vm_qmp_own" "$@"
+}
+
+# Waits until the console has shown the end of the last command, so that what
+# the kernel printed before it is there too.
+vm_console_sync()
+{
+	local tries=50 mark
+
+	vm_run -t 30 true || return
+	mark="agent: end $BASHPID.$vm_serial "
+	until tail -c "+$((vm_console_seen + 1))" "$vm_console" | grep -q -F "$mark"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { vm_give_up "the console is stuck"; return; }
+		sleep 0.1
+	done
+}
+
+# Prints the problems with their context; status 1 if there are any.
+vm_console_check()
+{
+	local new status=0
+	new=$(tail -c "+$((vm_console_seen + 1))" "$vm_console" | tr -d '\r\0')
+	vm_console_seen=$(stat -c %s "$vm_console")
+	if grep -q -E "$vm_problems" <<<"$new"; then
+		grep -E -B 3 -A 30 -m 3 "$vm_problems" <<<"$new" | sed 's/^/  console: /'
+		status=1
+	fi
+	return $status
+}
