@@ -70,7 +70,6 @@ $(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
 	$(CC) $(USER_CFLAGS) -o $@ $<
 
 guest-tools: | setup-build setup-vm
-	@tests/vm/fetch-qemu
 	@for arch in $$(awk '$$1 !~ /^#/ && NF { print $$2 }' tests/vm/kernels | sort -u); do \
 		tests/vm/fetch-tools $$arch; \
 	done

@@ -214,7 +214,8 @@ bool pagehint_state_make_volatile(u8 *byte, u8 temperature)
  */
 enum pagehint_kept pagehint_state_make_stable(u8 *byte)
 {
-	u8 old = READ_ONCE(*byte);
+	/* Acquire pairs with recovered(): who finds STABLE sees the recovery. */
+	u8 old = smp_load_acquire(byte);
 
 	for (;;) {
 		bool absent = old & PAGEHINT_ABSENT;
@@ -223,13 +224,14 @@ enum pagehint_kept pagehint_state_make_stable(u8 *byte)
 
 		if (old == PAGEHINT_RECOVERING) {
 			cpu_relax();
-			old = READ_ONCE(*byte);
+			old = smp_load_acquire(byte); /* of recovered(), too */
 			continue;
 		}
 		if (usage == PAGEHINT_STABLE || usage == PAGEHINT_UNUSED)
 			return PAGEHINT_WAS_STABLE;
 		if (old & PAGEHINT_BUSY) {
-			old = pagehint_wait_not_busy(byte);
+			pagehint_wait_not_busy(byte);
+			old = smp_load_acquire(byte); /* of recovered(), too */
 			continue;
 		}
 		seen = pagehint_cmpxchg(byte, old, absent ? (u8)PAGEHINT_RECOVERING :

@@ -147,9 +147,9 @@ enum exit_code worker_attach(struct worker *worker)
 			return EXIT_OK;
 		}
 		if (err) {
-			log_info(vm->name, "cannot speak QMP at %s: %s%s", vm->qmp_path,
-				 err == -EPROTO ? worker->qmp.error : strerror(-err),
-				 err == -EPROTO ? " (a QMP socket serves one client at a time: give pagehintd its own -qmp)" : "");
+			log_info(vm->name, "cannot speak QMP at %s: %s; is another client connected? It serves one at a time: give pagehintd its own -qmp",
+				 vm->qmp_path,
+				 err == -EPROTO ? worker->qmp.error : strerror(-err));
 			worker->next_connect_ns = now + CONNECT_EVERY_NS;
 			return worker->was_attached ? EXIT_OK : EXIT_QEMU;
 		}

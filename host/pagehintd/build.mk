@@ -21,7 +21,7 @@ pagehintd: $(PAGEHINTD_PROGRAMS) ## the host daemon
 
 .PHONY: pagehintd
 
-# Unit tests, under sanitizers; result lines as tests/unit/run gathers them.
+# Unit tests, under sanitizers, and that they can fail; result lines as tests/unit/run gathers them.
 PAGEHINTD_UNIT := $(BUILD)/tests/unit
 PAGEHINTD_TESTS := $(addprefix $(PAGEHINTD_UNIT)/pagehintd_,guestmap lease drop daemon)
 PAGEHINTD_TEST_CFLAGS := -std=c11 -O1 -g $(WARNINGS) -Iinclude/uapi -D_GNU_SOURCE \
@@ -45,6 +45,7 @@ test-unit-pagehintd: $(PAGEHINTD_TESTS) $(PAGEHINTD_UNIT)/pagehintd.asan
 	for test in $(PAGEHINTD_TESTS); do \
 		$$test $(if $(SHORT),--short) || status=1; \
 	done; \
+	$(if $(SHORT),,tests/unit/pagehintd_mutants || status=1;) \
 	exit $$status
 
 # With a real QEMU, whose guest is its firmware

@@ -20,9 +20,8 @@ static int open_file(const struct vm *vm, const char *what, const char *path,
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0) {
-		log_info(vm->name, "cannot open the %s %s for reading and writing: %s%s", what,
-			 path, strerror(errno), errno == ENOENT ?
-			 "; give the file that QEMU uses, or create it with its full size before QEMU starts (truncate -s)" : "");
+		log_info(vm->name, "cannot open the %s %s for reading and writing: %s; give the file that QEMU uses, or create it with its full size before QEMU starts (truncate -s)",
+			 what, path, strerror(errno));
 		return -1;
 	}
 	if (fstat(fd, st) || !S_ISREG(st->st_mode)) {

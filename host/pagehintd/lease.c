@@ -140,7 +140,7 @@ static const char *confirm_extent(struct lease_extent *extent, uint64_t proof_gf
 {
 	if (!guestmap_find(map, extent->gfn, extent->nr_frames, &extent->file,
 			   &extent->file_frame))
-		return "it is not in one piece in one of the RAM files: are --ram and --map complete?";
+		return "it is not in one piece of a RAM file: are --ram and --map complete?";
 	if (!nonce || proof_gfn < extent->gfn ||
 	    proof_gfn - extent->gfn >= extent->nr_frames)
 		return "the guest gave no proof for it";

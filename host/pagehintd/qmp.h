@@ -8,7 +8,7 @@
 #include "pagehintd.h"
 
 /* Gets every event, also during a command. */
-typedef void (*qmp_event_fn)(void *context, const char *name, json_object *data);
+typedef void (*qmp_event_fn)(void *context, const char *name, struct json_object *data);
 
 struct qmp {
 	const char *vm;		/* for log lines */

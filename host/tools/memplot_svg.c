@@ -18,6 +18,7 @@
 #define EVENT_HEIGHT	17.0	/* a row of labels */
 #define LEGEND_HEIGHT	22.0
 #define CHARACTER	6.4	/* width, about */
+#define MAX_EVENTS	64	/* more are not marked */
 #define MAX_EVENT_ROWS	8
 
 static const char *const colours[MAX_SERIES] = {
@@ -27,13 +28,14 @@ static const char *const colours[MAX_SERIES] = {
 static const char style[] =
 	"text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#57606a}\n"
 	".title{font-size:15px;font-weight:600;fill:#1f2328}\n"
-	".event{fill:#1f2328}\n"
+	".event{fill:#1f2328;stroke:#ffffff;stroke-width:4px;paint-order:stroke}\n"
 	".paper{fill:#ffffff}\n"
 	".grid{stroke:#57606a;stroke-opacity:.18}\n"
 	".axis{stroke:#57606a;stroke-opacity:.7}\n"
 	".mark{stroke:#57606a;stroke-dasharray:3 3;stroke-opacity:.8}\n"
 	"@media(prefers-color-scheme:dark){\n"
 	"text{fill:#9ea7b3}.title,.event{fill:#e6edf3}.paper{fill:#0d1117}\n"
+	".event{stroke:#0d1117}\n"
 	".grid,.axis,.mark{stroke:#9ea7b3}\n"
 	"}\n";
 
@@ -44,8 +46,8 @@ struct layout {
 	double height;
 	bool legend;
 	unsigned int event_rows;
-	unsigned int row_of[64];	/* of each event's label */
-	bool left_of[64];		/* its label is on the left of its line */
+	unsigned int row_of[MAX_EVENTS];	/* of each event's label */
+	bool left_of[MAX_EVENTS];		/* its label is on the left of its line */
 };
 
 static void print_text(FILE *file, const char *text)
@@ -78,15 +80,15 @@ static double y_of(const struct layout *layout, double value)
 	return layout->bottom - value / layout->y.end * (layout->bottom - layout->top);
 }
 
-/* Each label goes to the lowest row where it overlaps none before it. */
+/* From the last one on, each label goes to the lowest row where it has room. */
 static void place_events(struct layout *layout, const struct plot *plot)
 {
-	double end[MAX_EVENT_ROWS];
+	double taken_from[MAX_EVENT_ROWS];
 	size_t e;
 
 	for (e = 0; e < MAX_EVENT_ROWS; e++)
-		end[e] = -INFINITY;
-	for (e = 0; e < plot->nr_events && e < 64; e++) {
+		taken_from[e] = INFINITY;
+	for (e = plot->nr_events < MAX_EVENTS ? plot->nr_events : MAX_EVENTS; e-- > 0;) {
 		double width = strlen(plot->events[e].label) * CHARACTER + 14;
 		double from = x_of(layout, plot->events[e].seconds);
 		unsigned int row = 0;
@@ -94,9 +96,9 @@ static void place_events(struct layout *layout, const struct plot *plot)
 		layout->left_of[e] = from + width > layout->right;
 		if (layout->left_of[e])
 			from -= width;
-		while (row < MAX_EVENT_ROWS - 1 && end[row] > from)
+		while (row < MAX_EVENT_ROWS - 1 && from + width > taken_from[row])
 			row++;
-		end[row] = from + width;
+		taken_from[row] = from;
 		layout->row_of[e] = row;
 		if (row + 1 > layout->event_rows)
 			layout->event_rows = row + 1;
@@ -123,6 +125,12 @@ static void lay_out(struct layout *layout, const struct plot *plot)
 	layout->height = layout->bottom + BOTTOM;
 }
 
+static void rule(FILE *file, const char *class, double x1, double y1, double x2, double y2)
+{
+	fprintf(file, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+		class, x1, y1, x2, y2);
+}
+
 static void draw_axes(FILE *file, const struct layout *layout, const struct plot *plot)
 {
 	double value;
@@ -130,16 +138,14 @@ static void draw_axes(FILE *file, const struct layout *layout, const struct plot
 	for (value = 0; value <= layout->y.end * 1.0001; value += layout->y.step) {
 		double y = y_of(layout, value);
 
-		fprintf(file, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-			value > 0 ? "grid" : "axis", layout->left, y, layout->right, y);
+		rule(file, value > 0 ? "grid" : "axis", layout->left, y, layout->right, y);
 		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
 			layout->left - 8, y + 4, value);
 	}
 	for (value = 0; value <= layout->x.end; value += layout->x.step) {
 		double x = x_of(layout, value);
 
-		fprintf(file, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-			x, layout->bottom, x, layout->bottom + 5);
+		rule(file, "axis", x, layout->bottom, x, layout->bottom + 5);
 		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n",
 			x, layout->bottom + 20, value);
 	}
@@ -183,19 +189,28 @@ static void draw_series(FILE *file, const struct layout *layout, const struct pl
 	}
 }
 
-static void draw_events(FILE *file, const struct layout *layout, const struct plot *plot)
+static double label_y(const struct layout *layout, size_t e)
 {
 	double first = layout->top - layout->event_rows * EVENT_HEIGHT - 8;
+
+	return first + (layout->event_rows - layout->row_of[e]) * EVENT_HEIGHT;
+}
+
+/* All lines before all labels, which have the paper's colour around them. */
+static void draw_events(FILE *file, const struct layout *layout, const struct plot *plot)
+{
 	size_t e;
 
-	for (e = 0; e < plot->nr_events && e < 64; e++) {
+	for (e = 0; e < plot->nr_events && e < MAX_EVENTS; e++) {
 		double x = x_of(layout, plot->events[e].seconds);
-		double y = first + (layout->event_rows - layout->row_of[e]) * EVENT_HEIGHT;
 
-		fprintf(file, "<line class=\"mark\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-			x, y - 11, x, layout->bottom);
+		rule(file, "mark", x, label_y(layout, e) - 11, x, layout->bottom);
+	}
+	for (e = 0; e < plot->nr_events && e < MAX_EVENTS; e++) {
+		double x = x_of(layout, plot->events[e].seconds);
+
 		fprintf(file, "<text class=\"event\" x=\"%.1f\" y=\"%.1f\"%s>",
-			layout->left_of[e] ? x - 5 : x + 5, y - 2,
+			layout->left_of[e] ? x - 5 : x + 5, label_y(layout, e) - 2,
 			layout->left_of[e] ? " text-anchor=\"end\"" : "");
 		print_text(file, plot->events[e].label);
 		fputs("</text>\n", file);
@@ -210,7 +225,8 @@ static void draw_legend(FILE *file, const struct layout *layout, const struct pl
 	for (s = 0; s < plot->nr_series && layout->legend; s++) {
 		const char *name = plot->names[s] ? plot->names[s] : "?";
 
-		fprintf(file, "<rect x=\"%.1f\" y=\"%.1f\" width=\"14\" height=\"4\" rx=\"2\" fill=\"%s\"/>\n",
+		fputs("<rect width=\"14\" height=\"4\" rx=\"2\" ", file);
+		fprintf(file, "x=\"%.1f\" y=\"%.1f\" fill=\"%s\"/>\n",
 			x, TITLE_HEIGHT + 2, colours[s]);
 		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\">", x + 20, TITLE_HEIGHT + 8);
 		print_text(file, name);
@@ -228,7 +244,8 @@ int svg_write(const struct plot *plot, const char *path)
 	if (!file)
 		return -1;
 	lay_out(&layout, plot);
-	fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" role=\"img\">\n",
+	fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" ", file);
+	fprintf(file, "viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\">\n",
 		WIDTH, layout.height, WIDTH, layout.height);
 	fputs("<title>", file);
 	print_text(file, plot->title);

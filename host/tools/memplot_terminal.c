@@ -16,7 +16,10 @@
 #define LABEL_COLUMNS	8	/* of the vertical axis */
 #define EIGHTHS		8
 
-static const char *const bars[EIGHTHS + 1] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+static const char *const bars[EIGHTHS + 1] = {
+	" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█",
+};
+
 static const char *const marks[MAX_SERIES] = { "●", "▲", "■", "◆", "✚", "○" };
 static const int colours[MAX_SERIES] = { 34, 33, 32, 35, 36, 31 };
 
@@ -25,6 +28,18 @@ struct chart {
 	struct axis x, y;
 	double values[MAX_COLUMNS][MAX_SERIES];
 };
+
+/* A value for people; a series may have ended, or not begun. */
+static void print_value(const struct plot *plot, const struct sample *sample, size_t s)
+{
+	const char *name = plot->names[s] ? plot->names[s] : "";
+
+	printf(" %s%s", name, *name ? " " : "");
+	if (isnan(sample->values[s]))
+		putchar('-');
+	else
+		printf("%.0f %s", sample->values[s], plot->unit);
+}
 
 /* Room for title, two lines of axis, events and status within the window. */
 static void measure(struct chart *chart, const struct plot *plot)
@@ -54,10 +69,10 @@ static unsigned int column_of(const struct chart *chart, double seconds)
 	return fmin(fmax(column, 0), chart->columns - 1);
 }
 
-/* The last sample of each column; columns without one continue the one before. */
+/* The last sample of each column; those without one, up to a series' end, as the one before. */
 static void place_samples(struct chart *chart, const struct plot *plot)
 {
-	unsigned int end = column_of(chart, plot_seconds(plot)), column;
+	unsigned int end[MAX_SERIES] = { 0 }, column;
 	size_t i, s;
 
 	for (column = 0; column < chart->columns; column++) {
@@ -67,12 +82,14 @@ static void place_samples(struct chart *chart, const struct plot *plot)
 	for (i = 0; i < plot->nr_samples; i++) {
 		column = column_of(chart, plot->samples[i].seconds);
 		for (s = 0; s < plot->nr_series; s++) {
-			if (!isnan(plot->samples[i].values[s]))
-				chart->values[column][s] = plot->samples[i].values[s];
+			if (isnan(plot->samples[i].values[s]))
+				continue;
+			chart->values[column][s] = plot->samples[i].values[s];
+			end[s] = column;
 		}
 	}
-	for (column = 1; column <= end; column++) {
-		for (s = 0; s < plot->nr_series; s++) {
+	for (s = 0; s < plot->nr_series; s++) {
+		for (column = 1; column <= end[s]; column++) {
 			if (isnan(chart->values[column][s]))
 				chart->values[column][s] = chart->values[column - 1][s];
 		}
@@ -165,9 +182,8 @@ static unsigned int draw_below(const struct plot *plot)
 		       plot->events[e].seconds, plot->events[e].label);
 	printf("  now %5.1f s ", last->seconds);
 	for (s = 0; s < plot->nr_series; s++) {
-		printf(" \033[%dm%s\033[0m %s%s%.0f %s", colours[s],
-		       plot->nr_series > 1 ? marks[s] : "█", plot->names[s] ? plot->names[s] : "",
-		       plot->names[s] ? " " : "", last->values[s], plot->unit);
+		printf(" \033[%dm%s\033[0m", colours[s], plot->nr_series > 1 ? marks[s] : "█");
+		print_value(plot, last, s);
 	}
 	printf("%s%s\033[K\n\033[J", plot->status ? "  " : "", plot->status ? plot->status : "");
 	return lines + 1;
@@ -202,7 +218,8 @@ void lines_sample(const struct plot *plot)
 	for (; events < plot->nr_events; events++)
 		printf("  %6.1f s  %s\n", plot->events[events].seconds,
 		       plot->events[events].label);
-	if (plot->status && strncmp(last_status, plot->status, sizeof(last_status) - 1)) {
+	if (plot->status && *plot->status &&
+	    strncmp(last_status, plot->status, sizeof(last_status) - 1)) {
 		snprintf(last_status, sizeof(last_status), "%s", plot->status);
 		printf("            %s\n", last_status);
 	}
@@ -211,8 +228,7 @@ void lines_sample(const struct plot *plot)
 		printed = last->seconds;
 		printf("  %6.1f s ", last->seconds);
 		for (s = 0; s < plot->nr_series; s++)
-			printf(" %s%s%.0f %s", plot->names[s] ? plot->names[s] : "",
-			       plot->names[s] ? " " : "", last->values[s], plot->unit);
+			print_value(plot, last, s);
 		putchar('\n');
 	}
 	fflush(stdout);

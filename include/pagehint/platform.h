@@ -31,6 +31,7 @@ typedef uint64_t u64;
 #define __always_inline		inline __attribute__((always_inline))
 #endif
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define cpu_relax()		__builtin_ia32_pause()
 #define pagehint_cmpxchg(ptr, old, new)					\

@@ -56,9 +56,10 @@ guest_counter()
 # Verified memory load in the guest's background: SECONDS MIB
 guest_load_start()
 {
-	vm_run "rm -rf /tmp/load /tmp/bg.*; mkdir -p /tmp/load /disk/load
-		(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1
-		echo \$? >/tmp/bg.status) &"
+	# One line: the agent reads a command a line.
+	vm_run "rm -rf /tmp/load /tmp/bg.*; mkdir -p /tmp/load /disk/load;" \
+		"(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1;" \
+		"echo \$? >/tmp/bg.status) &"
 }
 
 guest_load_ended()
@@ -71,8 +72,7 @@ guest_load_finish()
 {
 	wait_until "$1" "the end of the memory load" guest_load_ended
 	# shellcheck disable=SC2016 # for the shell of the guest
-	vm_run 'cat /tmp/bg.out; grep -q MISMATCH /tmp/bg.out && exit 1
-		exit "$(cat /tmp/bg.status)"' >"$vm_dir/load.out" ||
+	vm_run 'cat /tmp/bg.out; ! grep -q MISMATCH /tmp/bg.out && exit "$(cat /tmp/bg.status)"' >"$vm_dir/load.out" ||
 		{ cat "$vm_dir/load.out"; fail "the guest's memory is not what it wrote"; }
 	verified=$(awk '/MiB verified/ { sum += $6 } END { print sum + 0 }' "$vm_dir/load.out")
 	[ "$verified" -gt 0 ] || fail "nothing was verified"

@@ -9,9 +9,7 @@ $(MEMPLOT): $(MEMPLOT_SOURCES) host/tools/memplot.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -D_GNU_SOURCE -o $@ $(MEMPLOT_SOURCES) -lm
 
-DEMO_KERNEL := 6.1-amd64
-demo-build: KERNELS = $(DEMO_KERNEL)
-demo-build: modules guest-programs $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) $(MEMPLOT) | setup-vm
+demo-build: modules guest-programs guest-tools $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) $(MEMPLOT)
 
 demo: ## watch a guest's freed memory return to the host (build/demo.svg)
 	@tests/demo/run

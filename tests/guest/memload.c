@@ -312,6 +312,8 @@ static int stress(char **args, int nr_args)
 				.nr_directories = nr_args - 4,
 			};
 
+			/* Ends the rounds, interrupts no system call. */
+			signal(SIGTERM, on_term);
 			exit(worker_run(&worker, end));
 		}
 	}

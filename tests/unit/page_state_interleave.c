@@ -30,10 +30,11 @@ static void world_recovers(void);
 #define cpu_relax()	world_recovers()
 #define pagehint_cmpxchg(ptr, old, new)					\
 ({									\
-	__typeof__(*(ptr)) __old = (old);				\
+	__typeof__(ptr) __ptr = (ptr);					\
+	__typeof__(*__ptr) __old = (old);				\
 									\
 	world_moves();							\
-	__atomic_compare_exchange_n(ptr, &__old, new, 0,		\
+	__atomic_compare_exchange_n(__ptr, &__old, new, 0,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
 	__old;								\
 })

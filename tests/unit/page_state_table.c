@@ -63,7 +63,7 @@ struct row {
 };
 
 /* What stays the same whatever the host does. */
-#define LEFT(state)	{ state, state, state }
+#define LEFT(state)	{ [0 ... NR_ENDINGS - 1] = (state) }
 #define AS_IT_WAS	{ LEFT(same), LEFT(stable_) }
 #define WHOLE		{ LEFT(S), LEFT(kept) }
 #define GONE		{ LEFT(R), LEFT(lost) }

@@ -17,12 +17,19 @@
 #include "pagehintd_guest.h"
 
 #define FRAMES		4096
-#define WAIT_SECONDS	60
+#define WAIT_SECONDS	60	/* or $PAGEHINTD_TEST_WAIT */
 
 struct daemon {
 	pid_t pid;
-	char control[64], log[64];
+	char control[100], log[100];
 };
+
+static double wait_seconds(void)
+{
+	const char *seconds = getenv("PAGEHINTD_TEST_WAIT");
+
+	return seconds ? atof(seconds) : WAIT_SECONDS;
+}
 
 static const char *program(void)
 {
@@ -34,12 +41,13 @@ static const char *program(void)
 /* Runs the daemon with the arguments; its stderr goes to daemon->log. */
 static void daemon_start_args(struct daemon *daemon, const char *const *arguments)
 {
+	const char *directory = getenv("PAGEHINTD_TEST_DIR");
 	static int number;
 	int fd;
 
 	number++;
-	snprintf(daemon->log, sizeof(daemon->log), "/dev/shm/pagehintd-test-%d-%d.log",
-		 (int)getpid(), number);
+	snprintf(daemon->log, sizeof(daemon->log), "%s/pagehintd-test-%d-%d.log",
+		 directory ? directory : "/dev/shm", (int)getpid(), number);
 	fflush(NULL);
 	daemon->pid = fork();
 	if (daemon->pid)
@@ -58,7 +66,7 @@ static void daemon_start(struct daemon *daemon, const struct guest *guest, const
 	char pid[32];
 
 	snprintf(pid, sizeof(pid), "--pid=%d", (int)getpid());
-	snprintf(daemon->control, sizeof(daemon->control), "%.50s.control", guest->ram_path);
+	snprintf(daemon->control, sizeof(daemon->control), "%.89s.control", guest->ram_path);
 	daemon_start_args(daemon, (const char *const[]) {
 		program(), "--vm", "test", "--ram", guest->ram_path, "--table",
 		guest->table_path, guest->map[0], guest->map[1], pid, "--reset=destroy",
@@ -147,7 +155,7 @@ static double figure(const struct daemon *daemon, const char *name)
 
 /* Wait until the condition holds. */
 #define WAIT_FOR(condition, ...) do {						\
-	double wait_end = test_now() + WAIT_SECONDS;				\
+	double wait_end = test_now() + wait_seconds();				\
 	while (!(condition) && test_now() < wait_end)				\
 		usleep(10000);							\
 	CHECK(condition, __VA_ARGS__);						\
@@ -350,7 +358,7 @@ static void vm_ends(void)
 	}
 	memset(guest.state, PAGEHINT_UNUSED, FRAMES);
 	snprintf(pid, sizeof(pid), "--pid=%d", (int)child);
-	snprintf(daemon.control, sizeof(daemon.control), "%.50s.control", guest.ram_path);
+	snprintf(daemon.control, sizeof(daemon.control), "%.89s.control", guest.ram_path);
 	daemon_start_args(&daemon, (const char *const[]) {
 		program(), "--vm", "test", "--ram", guest.ram_path, "--table",
 		guest.table_path, guest.map[0], guest.map[1], pid, "--reset=destroy",

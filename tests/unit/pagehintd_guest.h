@@ -25,7 +25,7 @@
 #define GUEST_FRAME_WORDS	(PAGEHINT_FRAME_BYTES / sizeof(uint64_t))
 
 struct guest {
-	char ram_path[64], table_path[64], map[2][128];
+	char ram_path[90], table_path[90], map[2][160];
 	int ram_fd, table_fd;
 	uint8_t *ram;
 	struct pagehint_header *header;
@@ -69,6 +69,7 @@ static inline uint64_t guest_allocated_bytes(const struct guest *guest)
 
 static inline void guest_create(struct guest *guest, uint64_t nr_frames)
 {
+	const char *directory = getenv("PAGEHINTD_TEST_DIR");
 	static int number;
 	uint64_t half = nr_frames / 2;
 	size_t ram_size = nr_frames * PAGEHINT_FRAME_BYTES;
@@ -79,10 +80,12 @@ static inline void guest_create(struct guest *guest, uint64_t nr_frames)
 	while (guest->table_size < PAGEHINT_HEADER_BYTES + nr_frames)
 		guest->table_size *= 2;
 	number++;
+	if (!directory)
+		directory = "/dev/shm";
 	snprintf(guest->ram_path, sizeof(guest->ram_path),
-		 "/dev/shm/pagehintd-test-%d-%d.ram", (int)getpid(), number);
+		 "%s/pagehintd-test-%d-%d.ram", directory, (int)getpid(), number);
 	snprintf(guest->table_path, sizeof(guest->table_path),
-		 "/dev/shm/pagehintd-test-%d-%d.table", (int)getpid(), number);
+		 "%s/pagehintd-test-%d-%d.table", directory, (int)getpid(), number);
 	snprintf(guest->map[0], sizeof(guest->map[0]), "--map=%#x:%llu:%s:%llu",
 		 GUEST_GFN_LOW, (unsigned long long)half, guest->ram_path,
 		 (unsigned long long)(half * PAGEHINT_FRAME_BYTES));

@@ -96,6 +96,8 @@ static int parse(const char *text)
 
 static void strange_views(void)
 {
+	static const char canonical[] = VIEW
+		"  0000-0fff (prio 0, ram): /objects/ram @3000 KVM\r\n";
 	struct guestmap map;
 
 	CHECK(parse("") == -ENOENT, "an empty text is a map");
@@ -113,8 +115,7 @@ static void strange_views(void)
 	CHECK(parse(VIEW "  0000000000000000-0000000000000fff (prio 0, ram): ram\n"
 		    "  0000000000001000-0000000000001fff (prio 0, ram): ram\n") == -EEXIST,
 	      "two frames of the guest at one place of the file are accepted");
-	CHECK(!guestmap_from_mtree(&map, VIEW "  0000000000000000-0000000000000fff (prio 0, ram): /objects/ram @0000000000003000 KVM\r\n",
-				   backends, ARRAY_SIZE(backends)) &&
+	CHECK(!guestmap_from_mtree(&map, canonical, backends, ARRAY_SIZE(backends)) &&
 	      map.nr == 1 && map.entry[0].file_frame == 3,
 	      "a canonical path, an offset and an accelerator's name are not understood");
 }

@@ -14,30 +14,37 @@
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
-#define word_order_each(announce, ptr)					\
-do {									\
-	if (sizeof(*(ptr)) > 1) {					\
-		for (size_t __i = 0; __i < sizeof(*(ptr)); __i++)	\
-			announce((char *)(ptr) + __i);			\
-	}								\
-} while (0)
+static inline void word_order_acquire(char *first, size_t bytes)
+{
+	for (; bytes > 1; bytes--)
+		__tsan_acquire(first + bytes - 1);
+}
+
+static inline void word_order_release(char *first, size_t bytes)
+{
+	for (; bytes > 1; bytes--)
+		__tsan_release(first + bytes - 1);
+}
 
 #undef smp_store_release
 #define smp_store_release(p, v) /* as in platform.h */			\
 do {									\
-	word_order_each(__tsan_release, p);				\
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);			\
+	__typeof__(p) __p = (p);					\
+									\
+	word_order_release((char *)__p, sizeof(*__p));			\
+	__atomic_store_n(__p, v, __ATOMIC_RELEASE);			\
 } while (0)
 
 #undef pagehint_cmpxchg
 #define pagehint_cmpxchg(ptr, old, new)					\
 ({									\
-	__typeof__(*(ptr)) __old = (old);				\
+	__typeof__(ptr) __ptr = (ptr);					\
+	__typeof__(*__ptr) __old = (old);				\
 									\
-	word_order_each(__tsan_release, ptr);				\
-	__atomic_compare_exchange_n(ptr, &__old, new, 0,		\
+	word_order_release((char *)__ptr, sizeof(*__ptr));		\
+	__atomic_compare_exchange_n(__ptr, &__old, new, 0,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
-	word_order_each(__tsan_acquire, ptr);				\
+	word_order_acquire((char *)__ptr, sizeof(*__ptr));		\
 	__old;								\
 })
 

@@ -10,12 +10,6 @@ profile_plain()
 	:
 }
 
-# Room for a stress that needs it
-profile_stress()
-{
-	vm_mem=768
-}
-
 # Memory and hint table in files, as with pagehintd
 profile_shm()
 {
@@ -37,14 +31,20 @@ profile_shm_up()
 	vm_smp=1,maxcpus=2
 }
 
-# Hint tables that must be refused, at fixed slots: see cases/guest/refusals
-profile_bad_tables()
-{
-	vm_tables_bad=yes
-}
-
 # One CPU without a table: LOCK prefixes are patched out of the kernel's code
 profile_plain_up()
 {
 	vm_smp=1,maxcpus=2
+}
+
+# A table for less memory than the guest has
+profile_small_table()
+{
+	vm_table=$((1 << 17))
+}
+
+# Freed memory is zeroed by the kernel and must be zeros when it is allocated
+profile_init_on_free()
+{
+	vm_cmdline=init_on_free=1
 }

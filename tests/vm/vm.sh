@@ -89,23 +89,12 @@ vm_make_disk()
 	cp --sparse=always "$template" "$vm_dir/disk"
 }
 
-# vm_emulator: the QEMU to call; $vm_program overrides the table of kernels
-vm_emulator()
-{
-	local program=${vm_program:-$(kernel_field "$vm_kernel" qemu)}
-
-	case $program in
-	qemu10) program=$cache/qemu10/qemu-system-x86_64 ;;
-	esac
-	printf "%s" "$program"
-}
-
-# The program of the table of kernels, or $PAGEHINT_QEMU, and its firmware
+# The QEMU to call, with its firmware: $vm_program, or that of the table of kernels
 vm_qemu_program()
 {
 	local program suite directory
 
-	program=${PAGEHINT_QEMU:-$(kernel_field "$vm_kernel" qemu)}
+	program=${vm_program:-$(kernel_field "$vm_kernel" qemu)}
 	suite=${program%%:*}
 	if [ "$suite" = "$program" ]; then
 		vm_qemu=("$program")
@@ -122,8 +111,8 @@ vm_command_line()
 	if [ "$vm_shared" = yes ]; then
 		memory="memory-backend-file,mem-path=$vm_ram,share=on"
 	fi
-	vm_qemu=("$(vm_emulator)"
-		-nodefaults -no-user-config -display none
+	vm_qemu_program
+	vm_qemu+=(-nodefaults -no-user-config -display none
 		-accel "tcg,thread=multi" -cpu max -smp "$vm_smp"
 		-machine "$machine,memory-backend=ram" -m "${vm_mem}M"
 		-object "$memory,id=ram,size=${vm_mem}M"
@@ -153,7 +142,7 @@ vm_start()
 {
 	vm_make_dir
 	vm_command_line
-	"${vm_qemu[@]}" >"$vm_dir/qemu.log" 2>&1 </dev/null &
+	"${vm_qemu[@]}" >"$vm_dir/qemu.log" 2>&1 </dev/null 9>&- &
 	vm_pid=$!
 	vm_wait_boot
 }

@@ -131,7 +131,7 @@ expect_refused()
 load_start()
 {
 	mkdir -p /disk/load /tmp/load
-	memload stress "$1" 4 "$2" "$seed" /tmp/load /disk/load >/tmp/memload.out 2>&1 &
+	memload stress "$1" 2 "$2" "$seed" /tmp/load /disk/load >/tmp/memload.out 2>&1 &
 	load_pid=$!
 }
 
