@@ -164,10 +164,13 @@ static long nr_inside(void)
  * task may have been redirected and not yet be counted, or be uncounted and
  * not yet have returned: RCU-tasks waits for both, as neither sleeps.
  */
-static void wait_for_callers(void)
+static void wait_for_callers(bool wrappers)
 {
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();
+	/* Wrappers of the other side still come and go: not to be waited for. */
+	if (!wrappers)
+		return;
 	while (nr_inside())
 		msleep(20);
 	synchronize_rcu_tasks();
@@ -186,17 +189,18 @@ static void wait_for_callers(void)
 void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
 			   enum pagehint_side side)
 {
-	bool any = false;
+	bool any = false, wrappers = false;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
 		if (hooks[i].side != side || !hooks[i].attached)
 			continue;
+		wrappers |= hooks[i].mechanism == PAGEHINT_WRAPPER;
 		detach(&hooks[i]);
 		any = true;
 	}
 	if (any)
-		wait_for_callers();
+		wait_for_callers(wrappers);
 }
 
 /**
@@ -300,7 +304,7 @@ static int prove(struct pagehint_hook *hook, long expect,
 	got = proof_target(1000, 7);
 	err = pagehint_fail_point();
 	detach(hook);
-	wait_for_callers();
+	wait_for_callers(true);
 	after = proof_target(1000, 7);
 	if (err)
 		return err;

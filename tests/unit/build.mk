@@ -9,6 +9,8 @@ UNIT_PROGRAMS := $(addprefix $(UNIT_BUILD)/,page_state_table page_state_host pag
 	page_state_interleave page_state_threads page_state_threads.tsan checks_test)
 UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
+# With a real QEMU: not for `make check`, which works without one.
+UNIT_OTHERS += $(if $(NO_QEMU),,test-unit-pagehintd-qmp)
 UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
 	$(addprefix include/pagehint/,platform.h page_state.h checks.h)
 UNIT_THREADS := tests/unit/page_state_threads.c tests/unit/threads_cache.c \
