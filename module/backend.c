@@ -124,7 +124,7 @@ int pagehint_own_table_open(char *why)
 
 	if (!bytes) {
 		snprintf(why, PAGEHINT_WHY_BYTES,
-			 "no memory for a table of %llu KiB: free some and load again",
+			 "no memory for a table of %lu KiB: free some and load again",
 			 pagehint_table.nr_bytes >> 10);
 		return -ENOMEM;
 	}

@@ -217,7 +217,7 @@ static void write_extents(u64 boot_id)
 
 		extent->gfn = range->gfn;
 		extent->nr_frames = range->nr_frames;
-		extent->table_offset = range->table_offset;
+		extent->table_offset = range->gfn;
 		extent->node = range->node;
 		extent->nonce = random_id();
 		if (!proofs[i])

@@ -11,22 +11,14 @@
  */
 #include <pagehint/page_state.h>
 
-#define FRAMES_PER_WORD		8
-#define WORD_OF(state)		(0x0101010101010101ULL * (state))
-#define WORD_STABLE		WORD_OF(PAGEHINT_STABLE)
-#define WORD_UNUSED		WORD_OF(PAGEHINT_UNUSED)
-#define WORD_UNUSED_ABSENT	WORD_OF(PAGEHINT_UNUSED | PAGEHINT_ABSENT)
-
 static u8 usage_of(u8 state)
 {
 	return state & PAGEHINT_USAGE_MASK;
 }
 
-/* Whole words only where the table allows: blocks of order >= 3 are aligned. */
-static bool word_at(const u8 *byte, unsigned long nr)
-{
-	return nr >= FRAMES_PER_WORD && !((unsigned long)byte % FRAMES_PER_WORD);
-}
+/* Only where it is aligned: a block of the allocator is, to its size. */
+#define WORD_FITS(type, first, nr) \
+	((nr) >= sizeof(type) && !((unsigned long)(first) % sizeof(type)))
 
 /**
  * pagehint_state_free_slow - a frame was freed that was not plainly STABLE
@@ -60,13 +52,15 @@ bool pagehint_state_free_slow(u8 *byte)
 /**
  * pagehint_state_alloc_slow - a frame was allocated that was not plainly UNUSED
  * @byte: its state
- * @seen: the byte's value that the fast path met
  *
  * Context: as pagehint_state_alloc().
  * Return: as pagehint_state_alloc().
  */
-u8 pagehint_state_alloc_slow(u8 *byte, u8 seen)
+u8 pagehint_state_alloc_slow(u8 *byte)
 {
+	/* Acquire: whoever made it STABLE before (a sweep) waited for the host. */
+	u8 seen = smp_load_acquire(byte);
+
 	while (usage_of(seen) == PAGEHINT_UNUSED) {
 		u8 old = seen;
 
@@ -82,7 +76,7 @@ u8 pagehint_state_alloc_slow(u8 *byte, u8 seen)
 }
 
 /**
- * pagehint_state_free_range - a block was freed: its frames become UNUSED
+ * pagehint_state_free_range - frames were freed: they become UNUSED
  * @first: state of its first frame
  * @nr: frames
  *
@@ -94,12 +88,10 @@ unsigned int pagehint_state_free_range(u8 *first, unsigned long nr)
 	unsigned int changed = 0;
 
 	while (nr) {
-		if (word_at(first, nr) && READ_ONCE(*(u64 *)first) == WORD_STABLE) {
-			/* Release as for one frame; nobody else writes STABLE bytes. */
-			smp_store_release((u64 *)first, WORD_UNUSED);
-			changed += FRAMES_PER_WORD;
-			first += FRAMES_PER_WORD;
-			nr -= FRAMES_PER_WORD;
+		if (WORD_FITS(u64, first, nr) && pagehint_state_free_u64(first)) {
+			changed += sizeof(u64);
+			first += sizeof(u64);
+			nr -= sizeof(u64);
 			continue;
 		}
 		changed += pagehint_state_free(first);
@@ -114,7 +106,7 @@ unsigned int pagehint_state_free_range(u8 *first, unsigned long nr)
  * @first: state of its first frame
  * @nr: frames
  *
- * For a block that was allocated, and for frames that are still free when
+ * For frames that were allocated, and for frames that are still free when
  * hinting is switched off: no event may then make them UNUSED again meanwhile.
  * Waits where the host is BUSY. VOLATILE frames are left to whoever can recover
  * them.
@@ -127,30 +119,20 @@ struct pagehint_changed pagehint_state_alloc_range(u8 *first, unsigned long nr)
 	struct pagehint_changed changed = { 0 };
 
 	while (nr) {
-		u8 seen;
+		unsigned int moved = 1;
+		u8 state;
 
-		if (word_at(first, nr)) {
-			u64 old = READ_ONCE(*(u64 *)first);
-
-			if (old == WORD_STABLE ||
-			    ((old == WORD_UNUSED || old == WORD_UNUSED_ABSENT) &&
-			     pagehint_cmpxchg((u64 *)first, old, (u64)WORD_STABLE) == old)) {
-				if (old != WORD_STABLE)
-					changed.frames += FRAMES_PER_WORD;
-				if (old == WORD_UNUSED_ABSENT)
-					changed.absent += FRAMES_PER_WORD;
-				first += FRAMES_PER_WORD;
-				nr -= FRAMES_PER_WORD;
-				continue;
-			}
+		if (WORD_FITS(u64, first, nr) && pagehint_state_alloc_u64(first, &state))
+			moved = sizeof(u64);
+		else
+			state = pagehint_state_alloc(first);
+		if (usage_of(state) == PAGEHINT_UNUSED) {
+			changed.frames += moved;
+			if (state & PAGEHINT_ABSENT)
+				changed.absent += moved;
 		}
-		seen = pagehint_state_alloc(first);
-		if (usage_of(seen) == PAGEHINT_UNUSED) {
-			changed.frames++;
-			changed.absent += !!(seen & PAGEHINT_ABSENT);
-		}
-		first++;
-		nr--;
+		first += moved;
+		nr -= moved;
 	}
 	return changed;
 }

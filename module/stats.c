@@ -157,7 +157,7 @@ static int backend_show(struct seq_file *m, void *unused)
 
 	seq_printf(m, "backend %s\n", pagehint_backend->name);
 	seq_printf(m, "frames %lu\n", pagehint_table.nr_frames);
-	seq_printf(m, "table_bytes %llu\n", pagehint_table.nr_bytes);
+	seq_printf(m, "table_bytes %lu\n", pagehint_table.nr_bytes);
 	for (i = 0; i < pagehint_table.nr_ranges; i++) {
 		const struct pagehint_range *range = &pagehint_table.ranges[i];
 

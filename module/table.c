@@ -8,12 +8,12 @@
  */
 #include <pagehint/log.h>
 
+#include <linux/bits.h>
 #include <linux/cpumask.h>
 #include <linux/ioport.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 
 #include <compat/mm.h>
 #include <pagehint/control.h>
@@ -27,6 +27,15 @@
  */
 #define FIRST_PFN	((1UL << 20) >> PAGE_SHIFT)
 
+/*
+ * Blocks of the allocator lie wholly within the table: no larger ones are known
+ * (hugetlb's gigantic pages are freed and isolated in smaller ones).
+ */
+#define TABLE_STEP	BIT(15)
+
+/* Holes may have so many bytes, and 3 times as many as memory: see layout. */
+#define SMALL_TABLE	(64UL << 20)
+
 /* NUMA nodes begin at multiples of this; so far may a node be guessed. */
 #define NODE_STEP	((1UL << 20) >> PAGE_SHIFT)
 
@@ -38,12 +47,20 @@ struct pagehint_table pagehint_table __read_mostly;
 static int append_range(unsigned long pfn, unsigned long end, int node)
 {
 	struct pagehint_range *range;
+	unsigned long nr_bytes;
 
 	if (pagehint_table.nr_ranges == PAGEHINT_MAX_EXTENTS) {
 		pr_warn("memory is in more than %d pieces: frames from %#lx on stay stable\n",
 			PAGEHINT_MAX_EXTENTS, pfn);
 		return 1;
 	}
+	nr_bytes = round_up(end, TABLE_STEP);
+	if (nr_bytes > SMALL_TABLE &&
+	    nr_bytes / 4 > pagehint_table.nr_frames + (end - pfn)) {
+		pr_warn("memory lies far apart: frames from %#lx on stay stable\n", pfn);
+		return 1;
+	}
+	pagehint_table.nr_bytes = nr_bytes;
 	range = &pagehint_table.ranges[pagehint_table.nr_ranges++];
 	range->gfn = pfn;
 	range->nr_frames = end - pfn;
@@ -84,49 +101,23 @@ static int add_resource(struct resource *res, void *unused)
 /**
  * pagehint_table_layout - find the guest's memory and lay its table out
  *
- * Sections get their bytes in ascending order, whole sections at a time, so a
- * range that spans sections has its bytes in a row.
- *
  * Context: process.
- * Return: 0, -ENOMEM or -ENODEV (no memory found).
+ * Return: 0 or -ENODEV (no memory found).
  */
 int pagehint_table_layout(void)
 {
-	struct pagehint_table *table = &pagehint_table;
-	unsigned long last_section = ULONG_MAX;
-	u64 next_offset = 0;
-	unsigned int i;
 	int err;
 
-	memset(table, 0, sizeof(*table));
+	memset(&pagehint_table, 0, sizeof(pagehint_table));
 	err = walk_iomem_res_desc(IORES_DESC_NONE,
 				  IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY,
 				  0, U64_MAX, NULL, add_resource);
-	if (err < 0 || !table->nr_ranges) {
+	if (err < 0 || !pagehint_table.nr_ranges) {
 		pr_err("found no System RAM in the resource tree (error %d): see /proc/iomem\n",
 		       err);
 		return -ENODEV;
 	}
-	for (i = 0; i < table->nr_ranges; i++) {
-		struct pagehint_range *range = &table->ranges[i];
-		unsigned long section = range->gfn >> PAGEHINT_SECTION_SHIFT;
-		unsigned long end = range->gfn + range->nr_frames;
-
-		if (section != last_section)
-			next_offset = round_up(next_offset, PAGEHINT_SECTION_FRAMES);
-		else
-			next_offset = round_down(next_offset - 1, PAGEHINT_SECTION_FRAMES);
-		range->table_offset = next_offset +
-				      (range->gfn & (PAGEHINT_SECTION_FRAMES - 1));
-		next_offset = range->table_offset + range->nr_frames;
-		last_section = (end - 1) >> PAGEHINT_SECTION_SHIFT;
-	}
-	/* Whole sections: a lookup does not know where in one the memory ends. */
-	table->nr_bytes = round_up(next_offset, PAGEHINT_SECTION_FRAMES);
-	table->nr_sections = last_section + 1;
-	table->section = kvcalloc(table->nr_sections, sizeof(*table->section),
-				  GFP_KERNEL);
-	return table->section ? 0 : -ENOMEM;
+	return 0;
 }
 
 /**
@@ -136,7 +127,6 @@ int pagehint_table_layout(void)
  */
 void pagehint_table_free(void)
 {
-	kvfree(pagehint_table.section);
 	memset(&pagehint_table, 0, sizeof(pagehint_table));
 }
 
@@ -148,44 +138,28 @@ void pagehint_table_free(void)
  */
 void pagehint_table_set_bytes(u8 *bytes)
 {
-	unsigned int i;
-
 	pagehint_table.bytes = bytes;
-	for (i = 0; i < pagehint_table.nr_ranges; i++) {
-		struct pagehint_range *range = &pagehint_table.ranges[i];
-		unsigned long section = range->gfn >> PAGEHINT_SECTION_SHIFT;
-		unsigned long last = (range->gfn + range->nr_frames - 1) >>
-				     PAGEHINT_SECTION_SHIFT;
-
-		for (; section <= last; section++)
-			pagehint_table.section[section] = bytes ?
-				bytes + range->table_offset - range->gfn : NULL;
-	}
 }
 
 /**
  * pagehint_table_sweep - make frames stable that are still free
  * @gfn: first frame
- * @nr_frames: how many; frames that the table does not cover are skipped
+ * @nr_frames: how many; those behind the table's end are skipped
  *
  * Context: process; may sleep. No free-side event may make these frames unused
  * again meanwhile. Waits where the host is busy.
  */
 void pagehint_table_sweep(unsigned long gfn, unsigned long nr_frames)
 {
-	unsigned long end = gfn + nr_frames;
+	unsigned long end = min(gfn + nr_frames, pagehint_table.nr_bytes);
 
 	while (gfn < end) {
 		unsigned long next = min(round_down(gfn, SWEEP_STEP) + SWEEP_STEP, end);
-		u8 *byte = pagehint_table_byte(gfn);
+		struct pagehint_changed changed =
+			pagehint_state_alloc_range(pagehint_table_byte(gfn), next - gfn);
 
-		if (byte) {
-			struct pagehint_changed changed =
-				pagehint_state_alloc_range(byte, next - gfn);
-
-			pagehint_count(PAGEHINT_SWEPT, changed.frames);
-			pagehint_count(PAGEHINT_SWEPT_TAKEN, changed.absent);
-		}
+		pagehint_count(PAGEHINT_SWEPT, changed.frames);
+		pagehint_count(PAGEHINT_SWEPT_TAKEN, changed.absent);
 		gfn = next;
 		cond_resched();
 	}
@@ -194,12 +168,12 @@ void pagehint_table_sweep(unsigned long gfn, unsigned long nr_frames)
 /**
  * pagehint_table_sweep_all - make every frame stable
  *
- * Whole sections, not only the ranges: a frame in a hole of System RAM has a
+ * The whole table, not only the ranges: a frame in a hole of System RAM has a
  * byte too, which the host never looks at but a reader of statistics does.
  *
  * Context: as pagehint_table_sweep().
  */
 void pagehint_table_sweep_all(void)
 {
-	pagehint_table_sweep(0, pagehint_table.nr_sections << PAGEHINT_SECTION_SHIFT);
+	pagehint_table_sweep(0, pagehint_table.nr_bytes);
 }

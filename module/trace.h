@@ -11,8 +11,12 @@
 
 #include <linux/tracepoint.h>
 
+/* The inline paths of module/unused.c do not look whether they are traced. */
+int pagehint_unused_traced(void);
+void pagehint_unused_untraced(void);
+
 /* Before a block becomes unused. */
-TRACE_EVENT(pagehint_unused,
+TRACE_EVENT_FN(pagehint_unused,
 	TP_PROTO(unsigned long pfn, unsigned int order),
 	TP_ARGS(pfn, order),
 	TP_STRUCT__entry(
@@ -23,11 +27,12 @@ TRACE_EVENT(pagehint_unused,
 		__entry->pfn = pfn;
 		__entry->order = order;
 	),
-	TP_printk("pfn=%#lx order=%u", __entry->pfn, __entry->order)
+	TP_printk("pfn=%#lx order=%u", __entry->pfn, __entry->order),
+	pagehint_unused_traced, pagehint_unused_untraced
 );
 
 /* After a block became stable; taken: the host had dropped some of it. */
-TRACE_EVENT(pagehint_stable,
+TRACE_EVENT_FN(pagehint_stable,
 	TP_PROTO(unsigned long pfn, unsigned int order, bool taken),
 	TP_ARGS(pfn, order, taken),
 	TP_STRUCT__entry(
@@ -41,7 +46,8 @@ TRACE_EVENT(pagehint_stable,
 		__entry->taken = taken;
 	),
 	TP_printk("pfn=%#lx order=%u taken=%d", __entry->pfn, __entry->order,
-		  __entry->taken)
+		  __entry->taken),
+	pagehint_unused_traced, pagehint_unused_untraced
 );
 
 /* After the guest waited for the host to finish a drop. */

@@ -3,7 +3,8 @@
  * Free memory as unused frames: starting (attach, self-test, scan of what is
  * already free), the out-of-line half of the events, stopping.
  *
- * Lock order: control_mutex (main.c) > scan_mutex > zone->lock. scan_mutex is
+ * Lock order: control_mutex (main.c) > scan_mutex > zone->lock;
+ * tracepoints_mutex (of the kernel) and control_mutex > fast_mutex. scan_mutex is
  * apart because memory offlining takes it while it holds the hotplug locks,
  * under which control_mutex attaches hooks.
  */
@@ -23,62 +24,157 @@
 
 #include "trace.h"
 
+unsigned long pagehint_unused_nr_fast __read_mostly;
+
+/* Of the module's tracepoints, how many are on. Under fast_mutex. */
+static unsigned int nr_traced;
+static DEFINE_MUTEX(fast_mutex);
+
 static DEFINE_MUTEX(scan_mutex);
 
 /* Memory that is going offline is not scanned. Under scan_mutex. */
 static unsigned long offline_pfn, offline_end;
 
-/* The tracepoint of a free fires before the change, that of an alloc after. */
-void pagehint_unused_trace_free(unsigned long pfn, unsigned int order)
+static void set_fast(int more_traced)
 {
-	trace_pagehint_unused(pfn, order);
-}
-
-void pagehint_unused_trace_alloc(unsigned long pfn, unsigned int order, bool taken)
-{
-	trace_pagehint_stable(pfn, order, taken);
+	mutex_lock(&fast_mutex);
+	nr_traced += more_traced;
+	WRITE_ONCE(pagehint_unused_nr_fast, nr_traced ? 0 : pagehint_table.nr_bytes);
+	mutex_unlock(&fast_mutex);
 }
 
 /**
- * pagehint_unused_free_block - the less frequent half of pagehint_unused_free()
+ * pagehint_unused_traced - a tracepoint of the module gets its first user
+ *
+ * Context: process, under the kernel's tracepoints_mutex; also before the
+ * module's init (boot parameter trace_event=).
+ * Return: 0.
+ */
+int pagehint_unused_traced(void)
+{
+	set_fast(1);
+	return 0;
+}
+
+/**
+ * pagehint_unused_untraced - a tracepoint of the module lost its last user
+ *
+ * Context: as pagehint_unused_traced().
+ */
+void pagehint_unused_untraced(void)
+{
+	set_fast(-1);
+}
+
+/* The rest of pagehint_unused_free_slow(). */
+static noinline void free_other(u8 *first, unsigned long pfn, unsigned int order)
+{
+	unsigned int changed;
+
+	if (!pagehint_table_covers(pfn)) {
+		pagehint_count(PAGEHINT_OUTSIDE_TABLE, 1);
+		return;
+	}
+	/* Before the change: afterwards the frames may be somebody else's. */
+	trace_pagehint_unused(pfn, order);
+	changed = pagehint_state_free_range(first, 1UL << order);
+	if (order) {
+		pagehint_count(PAGEHINT_FREED_BLOCK_FRAMES, changed);
+		pagehint_count(PAGEHINT_FREED_BLOCKS, 1);
+	} else {
+		pagehint_count(changed ? PAGEHINT_FREED_ONE : PAGEHINT_FREED_ONE_AGAIN, 1);
+	}
+}
+
+/**
+ * pagehint_unused_free_slow - whatever pagehint_unused_free() does not do itself
+ * @first: its first frame's state byte, if it is covered
  * @pfn: first frame
  * @order: size
- * @first: its state byte, or NULL
+ *
+ * Small blocks, and out of their way: larger ones, frames that were not plainly
+ * STABLE, frames without a state byte, and everything while the module's own
+ * tracepoint is on.
  *
  * Context: as pagehint_unused_free().
  */
-void pagehint_unused_free_block(unsigned long pfn, unsigned int order, u8 *first)
+void pagehint_unused_free_slow(u8 *first, unsigned long pfn, unsigned int order)
 {
-	if (unlikely(!first)) {
-		pagehint_count(PAGEHINT_OUTSIDE_TABLE, 1);
+	if (likely(pfn < pagehint_unused_nr_fast && order &&
+		   order <= PAGEHINT_MAX_WORD_ORDER &&
+		   pagehint_state_free_word(first, order))) {
+		pagehint_count(PAGEHINT_FREED_BLOCK_FRAMES, 1U << order);
+		pagehint_count(PAGEHINT_FREED_BLOCKS, 1);
 		return;
 	}
-	pagehint_count(PAGEHINT_FREED_BLOCK_FRAMES,
-		       pagehint_state_free_range(first, 1UL << order));
-	pagehint_count(PAGEHINT_FREED_BLOCKS, 1);
+	free_other(first, pfn, order);
 }
 
-/**
- * pagehint_unused_alloc_block - the less frequent half of pagehint_unused_alloc()
- * @pfn: first frame
- * @order: size
- * @first: its state byte, or NULL
- *
- * Context: as pagehint_unused_alloc().
- */
-void pagehint_unused_alloc_block(unsigned long pfn, unsigned int order, u8 *first)
+static void count_alloc_one(struct pagehint_changed changed)
+{
+	if (!changed.frames)
+		pagehint_count(PAGEHINT_ALLOC_ONE_PLAIN, 1);
+	else if (changed.absent)
+		pagehint_count(PAGEHINT_ALLOC_ONE_TAKEN, 1);
+	else
+		pagehint_count(PAGEHINT_ALLOC_ONE, 1);
+}
+
+static void count_alloc_absent(unsigned int order)
+{
+	pagehint_count(PAGEHINT_ALLOC_BLOCK_FRAMES, 1U << order);
+	pagehint_count(PAGEHINT_ALLOC_BLOCK_TAKEN, 1U << order);
+}
+
+/* The rest of pagehint_unused_alloc_slow(). */
+static noinline void alloc_other(u8 *first, unsigned long pfn, unsigned int order)
 {
 	struct pagehint_changed changed;
 
-	if (unlikely(!first)) {
-		pagehint_count(PAGEHINT_OUTSIDE_TABLE, 1);
+	if (!pagehint_table_covers(pfn)) {
+		/* A failed allocation is an event too: no page, no frame below any limit. */
+		if (pfn != page_to_pfn((struct page *)NULL))
+			pagehint_count(PAGEHINT_OUTSIDE_TABLE, 1);
 		return;
 	}
 	changed = pagehint_state_alloc_range(first, 1UL << order);
-	pagehint_count(PAGEHINT_ALLOC_BLOCK_FRAMES, changed.frames);
-	pagehint_count(PAGEHINT_ALLOC_BLOCK_TAKEN, changed.absent);
-	pagehint_count(PAGEHINT_ALLOC_BLOCKS, 1);
+	if (order) {
+		pagehint_count(PAGEHINT_ALLOC_BLOCK_FRAMES, changed.frames);
+		pagehint_count(PAGEHINT_ALLOC_BLOCK_TAKEN, changed.absent);
+		pagehint_count(PAGEHINT_ALLOC_BLOCKS, 1);
+	} else {
+		count_alloc_one(changed);
+	}
+	/* After the change: the frames are the guest's whatever the tracer does. */
 	trace_pagehint_stable(pfn, order, changed.absent);
+}
+
+/**
+ * pagehint_unused_alloc_slow - whatever pagehint_unused_alloc() does not do itself
+ * @first: its first frame's state byte, if it is covered
+ * @pfn: first frame
+ * @order: size
+ *
+ * Small blocks that the host did not touch, and out of their way: everything
+ * else, as in pagehint_unused_free_slow().
+ *
+ * Context: as pagehint_unused_alloc().
+ */
+void pagehint_unused_alloc_slow(u8 *first, unsigned long pfn, unsigned int order)
+{
+	u8 state;
+
+	if (likely(pfn < pagehint_unused_nr_fast && order &&
+		   order <= PAGEHINT_MAX_WORD_ORDER &&
+		   pagehint_state_alloc_word(first, order, &state))) {
+		if (likely(state == PAGEHINT_UNUSED))
+			pagehint_count(PAGEHINT_ALLOC_BLOCK_FRAMES, 1U << order);
+		else if (state != PAGEHINT_STABLE)
+			count_alloc_absent(order);
+		pagehint_count(PAGEHINT_ALLOC_BLOCKS, 1);
+		return;
+	}
+	alloc_other(first, pfn, order);
 }
 
 /* ------------------------------------------------------------------------
@@ -88,9 +184,11 @@ void pagehint_unused_alloc_block(unsigned long pfn, unsigned int order, u8 *firs
 
 static u8 state_of(struct page *page)
 {
-	u8 *byte = pagehint_table_byte(page_to_pfn(page));
+	unsigned long pfn = page_to_pfn(page);
 
-	return byte ? READ_ONCE(*byte) & PAGEHINT_USAGE_MASK : PAGEHINT_STABLE;
+	if (!pagehint_table_covers(pfn))
+		return PAGEHINT_STABLE;
+	return READ_ONCE(*pagehint_table_byte(pfn)) & PAGEHINT_USAGE_MASK;
 }
 
 /*
@@ -184,7 +282,6 @@ static unsigned long scan_pageblock(struct zone *zone, unsigned long pfn,
 	while (pfn < end) {
 		struct page *page = pfn_to_page(pfn);
 		unsigned int order;
-		u8 *first;
 
 		if (!PageBuddy(page) || page_zone(page) != zone) {
 			pfn++;
@@ -193,9 +290,9 @@ static unsigned long scan_pageblock(struct zone *zone, unsigned long pfn,
 		order = pagehint_buddy_order(page);
 		if (WARN_ON_ONCE(order > PAGEHINT_MAX_BUDDY_ORDER))
 			break;
-		first = pagehint_table_byte(pfn);
-		if (first)
-			nr += pagehint_state_scan_range(first, 1UL << order);
+		if (pagehint_table_covers(pfn))
+			nr += pagehint_state_scan_range(pagehint_table_byte(pfn),
+							1UL << order);
 		pfn += 1UL << order;
 	}
 	spin_unlock_irqrestore(&zone->lock, flags);
@@ -276,6 +373,7 @@ int pagehint_unused_start(void)
 {
 	int err;
 
+	set_fast(0);
 	err = pagehint_hooks_attach(pagehint_unused_hooks, pagehint_nr_unused_hooks,
 				    PAGEHINT_ALLOC_SIDE);
 	if (err)

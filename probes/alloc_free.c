@@ -34,9 +34,6 @@ static void probe_mm_page_free(void *data, struct page *page, unsigned int order
 static void probe_mm_page_alloc(void *data, struct page *page, unsigned int order,
 				gfp_t gfp, int migratetype)
 {
-	/* A failed allocation is an event too. */
-	if (unlikely(!page))
-		return;
 	pagehint_probe_enter();
 	pagehint_unused_alloc(page_to_pfn(page), order);
 	pagehint_probe_exit();

@@ -37,7 +37,7 @@ struct pagehint_changed {
 };
 
 bool pagehint_state_free_slow(u8 *byte);
-u8 pagehint_state_alloc_slow(u8 *byte, u8 seen);
+u8 pagehint_state_alloc_slow(u8 *byte);
 unsigned int pagehint_state_free_range(u8 *first, unsigned long nr);
 struct pagehint_changed pagehint_state_alloc_range(u8 *first, unsigned long nr);
 unsigned int pagehint_state_scan_range(u8 *first, unsigned long nr);
@@ -48,7 +48,7 @@ void pagehint_state_recovered(u8 *byte);
 bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
 
 /**
- * pagehint_state_free - a frame was freed: it becomes UNUSED
+ * pagehint_state_free_plain - the usual case of pagehint_state_free()
  * @byte: its state
  *
  * The plain store is enough: the host never writes to a STABLE byte, and the
@@ -56,16 +56,43 @@ bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
  * store to the old content can land after the host may have dropped it.
  *
  * Context: any, NMI included; never waits. The caller owns the frame.
+ * Return: false when the frame was not STABLE; nothing changed then.
+ */
+static __always_inline bool pagehint_state_free_plain(u8 *byte)
+{
+	if (unlikely(READ_ONCE(*byte) != PAGEHINT_STABLE))
+		return false;
+	/* Release: see above. */
+	smp_store_release(byte, PAGEHINT_UNUSED);
+	return true;
+}
+
+/**
+ * pagehint_state_free - a frame was freed: it becomes UNUSED
+ * @byte: its state
+ *
+ * Context: any, NMI included; never waits. The caller owns the frame.
  * Return: true when the frame was STABLE before.
  */
 static __always_inline bool pagehint_state_free(u8 *byte)
 {
-	if (likely(READ_ONCE(*byte) == PAGEHINT_STABLE)) {
-		/* Release: see above. */
-		smp_store_release(byte, PAGEHINT_UNUSED);
-		return true;
-	}
-	return pagehint_state_free_slow(byte);
+	return pagehint_state_free_plain(byte) || pagehint_state_free_slow(byte);
+}
+
+/**
+ * pagehint_state_alloc_plain - the usual case of pagehint_state_alloc()
+ * @byte: its state
+ *
+ * The compare-and-swap decides against the host, which may claim the frame at
+ * any moment; acquire is implied.
+ *
+ * Context: any, NMI included; never waits. The caller owns the frame.
+ * Return: false when the frame was not plainly UNUSED; nothing changed then.
+ */
+static __always_inline bool pagehint_state_alloc_plain(u8 *byte)
+{
+	return likely(pagehint_cmpxchg(byte, (u8)PAGEHINT_UNUSED, (u8)PAGEHINT_STABLE) ==
+		      PAGEHINT_UNUSED);
 }
 
 /**
@@ -80,11 +107,92 @@ static __always_inline bool pagehint_state_free(u8 *byte)
  */
 static __always_inline u8 pagehint_state_alloc(u8 *byte)
 {
-	u8 seen = pagehint_cmpxchg(byte, (u8)PAGEHINT_UNUSED, (u8)PAGEHINT_STABLE);
+	if (pagehint_state_alloc_plain(byte))
+		return PAGEHINT_UNUSED;
+	return pagehint_state_alloc_slow(byte);
+}
 
-	if (likely(seen == PAGEHINT_UNUSED))
-		return seen;
-	return pagehint_state_alloc_slow(byte, seen);
+/* The same state in every byte of a word; casts cut it to smaller words. */
+#define PAGEHINT_WORD_OF(state)		(0x0101010101010101ULL * (state))
+#define PAGEHINT_WORD_STABLE		PAGEHINT_WORD_OF(PAGEHINT_STABLE)
+#define PAGEHINT_WORD_UNUSED		PAGEHINT_WORD_OF(PAGEHINT_UNUSED)
+#define PAGEHINT_WORD_UNUSED_ABSENT	PAGEHINT_WORD_OF(PAGEHINT_UNUSED | PAGEHINT_ABSENT)
+
+/*
+ * A word of frames that are all in the same state moves at once; any other is
+ * left to be moved frame by frame.
+ *
+ * Free: the plain store is as good as for one frame: nobody else writes to
+ * STABLE bytes. Alloc: as for one frame, the compare-and-swap decides between
+ * guest and host; @state is what was there.
+ */
+#define PAGEHINT_WORD(type, first)	(*(type *)(first))
+
+#define PAGEHINT_WORD_MOVES(type)						\
+static __always_inline bool pagehint_state_free_##type(u8 *first)			\
+{									\
+	if (READ_ONCE(PAGEHINT_WORD(type, first)) != (type)PAGEHINT_WORD_STABLE)		\
+		return false;						\
+	/* Release: see above. */					\
+	smp_store_release(&PAGEHINT_WORD(type, first), (type)PAGEHINT_WORD_UNUSED);	\
+	return true;							\
+}									\
+									\
+static __always_inline bool pagehint_state_alloc_##type(u8 *first, u8 *state)		\
+{									\
+	type old = READ_ONCE(PAGEHINT_WORD(type, first));			\
+									\
+	*state = (u8)old;						\
+	if (old == (type)PAGEHINT_WORD_STABLE)					\
+		return true;						\
+	if (old != (type)PAGEHINT_WORD_UNUSED && old != (type)PAGEHINT_WORD_UNUSED_ABSENT) \
+		return false;						\
+	return pagehint_cmpxchg(&PAGEHINT_WORD(type, first), old,		\
+				(type)PAGEHINT_WORD_STABLE) == old;		\
+}
+
+PAGEHINT_WORD_MOVES(u16)
+PAGEHINT_WORD_MOVES(u32)
+PAGEHINT_WORD_MOVES(u64)
+
+/* Blocks of so many frames, and no larger ones, are moved as one word. */
+#define PAGEHINT_MAX_WORD_ORDER	3
+
+/**
+ * pagehint_state_free_word - a small block was freed: it becomes UNUSED
+ * @first: state of its first frame
+ * @order: 1 to PAGEHINT_MAX_WORD_ORDER; the block is aligned to it
+ *
+ * Context: as pagehint_state_free().
+ * Return: false when the frames were not all STABLE; nothing changed then.
+ */
+static __always_inline bool pagehint_state_free_word(u8 *first, unsigned int order)
+{
+	if (order == 1)
+		return pagehint_state_free_u16(first);
+	if (order == 2)
+		return pagehint_state_free_u32(first);
+	return pagehint_state_free_u64(first);
+}
+
+/**
+ * pagehint_state_alloc_word - a small block was allocated: UNUSED becomes STABLE
+ * @first: state of its first frame
+ * @order: 1 to PAGEHINT_MAX_WORD_ORDER; the block is aligned to it
+ * @state: the state that all of its frames left, or were in already (STABLE)
+ *
+ * Context: as pagehint_state_alloc(), but never waits.
+ * Return: false when the frames were not all in one state that needs no wait;
+ * nothing changed then.
+ */
+static __always_inline bool pagehint_state_alloc_word(u8 *first, unsigned int order,
+						      u8 *state)
+{
+	if (order == 1)
+		return pagehint_state_alloc_u16(first, state);
+	if (order == 2)
+		return pagehint_state_alloc_u32(first, state);
+	return pagehint_state_alloc_u64(first, state);
 }
 
 #endif /* _PAGEHINT_PAGE_STATE_H */

@@ -7,23 +7,23 @@
 #ifndef _PAGEHINT_UNUSED_H
 #define _PAGEHINT_UNUSED_H
 
-#include <linux/tracepoint-defs.h>
-
 #include <pagehint/page_state.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
 
-DECLARE_TRACEPOINT(pagehint_unused);
-DECLARE_TRACEPOINT(pagehint_stable);
+/*
+ * The inline paths serve frames below this: all that the table covers, but none
+ * while one of the module's own tracepoints is on. Read without READ_ONCE, which
+ * would cost a load: either way makes the same moves, so an old value is as good.
+ */
+extern unsigned long pagehint_unused_nr_fast;
 
 int pagehint_unused_start(void);
 void pagehint_unused_stop(void);
 void pagehint_unused_going_offline(unsigned long pfn, unsigned long nr_pages);
 void pagehint_unused_offline_done(void);
-void pagehint_unused_trace_free(unsigned long pfn, unsigned int order);
-void pagehint_unused_trace_alloc(unsigned long pfn, unsigned int order, bool taken);
-void pagehint_unused_free_block(unsigned long pfn, unsigned int order, u8 *first);
-void pagehint_unused_alloc_block(unsigned long pfn, unsigned int order, u8 *first);
+void pagehint_unused_free_slow(u8 *first, unsigned long pfn, unsigned int order);
+void pagehint_unused_alloc_slow(u8 *first, unsigned long pfn, unsigned int order);
 
 /**
  * pagehint_unused_free - a block was freed
@@ -35,16 +35,13 @@ void pagehint_unused_alloc_block(unsigned long pfn, unsigned int order, u8 *firs
  */
 static __always_inline void pagehint_unused_free(unsigned long pfn, unsigned int order)
 {
-	u8 *byte = pagehint_table_byte(pfn);
+	u8 *first = pagehint_table_byte(pfn);
 
-	if (unlikely(tracepoint_enabled(pagehint_unused)))
-		pagehint_unused_trace_free(pfn, order);
-	if (unlikely(order || !byte))
-		pagehint_unused_free_block(pfn, order, byte);
-	else if (likely(pagehint_state_free(byte)))
-		pagehint_count(PAGEHINT_FREED_ONE, 1);
+	if (unlikely(order || pfn >= pagehint_unused_nr_fast ||
+		     !pagehint_state_free_plain(first)))
+		pagehint_unused_free_slow(first, pfn, order);
 	else
-		pagehint_count(PAGEHINT_FREED_ONE_AGAIN, 1);
+		pagehint_count(PAGEHINT_FREED_ONE, 1);
 }
 
 /**
@@ -60,22 +57,13 @@ static __always_inline void pagehint_unused_free(unsigned long pfn, unsigned int
  */
 static __always_inline void pagehint_unused_alloc(unsigned long pfn, unsigned int order)
 {
-	u8 *byte = pagehint_table_byte(pfn);
-	u8 was;
+	u8 *first = pagehint_table_byte(pfn);
 
-	if (unlikely(order || !byte)) {
-		pagehint_unused_alloc_block(pfn, order, byte);
-		return;
-	}
-	was = pagehint_state_alloc(byte);
-	if (likely(was == PAGEHINT_UNUSED))
-		pagehint_count(PAGEHINT_ALLOC_ONE, 1);
-	else if ((was & PAGEHINT_USAGE_MASK) == PAGEHINT_UNUSED)
-		pagehint_count(PAGEHINT_ALLOC_ONE_TAKEN, 1);
+	if (unlikely(order || pfn >= pagehint_unused_nr_fast ||
+		     !pagehint_state_alloc_plain(first)))
+		pagehint_unused_alloc_slow(first, pfn, order);
 	else
-		pagehint_count(PAGEHINT_ALLOC_ONE_PLAIN, 1);
-	if (unlikely(tracepoint_enabled(pagehint_stable)))
-		pagehint_unused_trace_alloc(pfn, order, was & PAGEHINT_ABSENT);
+		pagehint_count(PAGEHINT_ALLOC_ONE, 1);
 }
 
 #endif /* _PAGEHINT_UNUSED_H */

@@ -144,7 +144,8 @@ static inline __u8 pagehint_host_recover(__u8 state)
  * Shared-table transport: one header page, then one state byte per frame
  *
  * The file (on the guest's side: the ivshmem BAR) has the size of the next
- * power of two of PAGEHINT_HEADER_BYTES + frames covered. All zeros means that
+ * power of two of PAGEHINT_HEADER_BYTES + frames covered, holes between them
+ * included. All zeros means that
  * no host has attached yet: the guest hints and nothing is dropped.
  *
  * Guest and host write to different cache lines. A field is written by the

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The moves over ranges work on eight frames at once where they can. They must
- * do exactly what the single-frame moves do, one frame after the other: for
- * every length 0..40 at every place in a word, on random contents, and without
- * touching a neighbour.
+ * The moves over ranges and blocks work on several frames at once where they
+ * can. They must do exactly what the single-frame moves do, one frame after the
+ * other: for every length 0..40 at every place in a word, for every order 0..5
+ * at every place a block can be, on random contents, and without touching a
+ * neighbour.
  */
 #include <pagehint/page_state.h>
 
@@ -31,6 +32,7 @@ struct result {
 
 /* A range move, and the single-frame move that says what it has to do. */
 struct pair {
+	bool blocks;	/* only powers of two, aligned */
 	struct result (*range)(u8 *first, unsigned long nr);
 	void (*one)(u8 *byte, struct result *sum);
 };
@@ -45,6 +47,15 @@ static void free_one(u8 *byte, struct result *sum)
 	sum->frames += pagehint_state_free_slow(byte);
 }
 
+static struct result free_block(u8 *first, unsigned long nr)
+{
+	unsigned int order = __builtin_ctzl(nr);
+
+	if (order && order <= PAGEHINT_MAX_WORD_ORDER && pagehint_state_free_word(first, order))
+		return (struct result){ nr, 0 };
+	return free_range(first, nr);
+}
+
 static struct result alloc_range(u8 *first, unsigned long nr)
 {
 	struct pagehint_changed changed = pagehint_state_alloc_range(first, nr);
@@ -52,9 +63,23 @@ static struct result alloc_range(u8 *first, unsigned long nr)
 	return (struct result){ changed.frames, changed.absent };
 }
 
+static struct result alloc_block(u8 *first, unsigned long nr)
+{
+	unsigned int order = __builtin_ctzl(nr);
+	u8 state;
+
+	if (order && order <= PAGEHINT_MAX_WORD_ORDER &&
+	    pagehint_state_alloc_word(first, order, &state)) {
+		if (state == PAGEHINT_STABLE)
+			return (struct result){ 0 };
+		return (struct result){ nr, state & PAGEHINT_ABSENT ? nr : 0 };
+	}
+	return alloc_range(first, nr);
+}
+
 static void alloc_one(u8 *byte, struct result *sum)
 {
-	u8 left = pagehint_state_alloc_slow(byte, *byte);
+	u8 left = pagehint_state_alloc_slow(byte);
 
 	if ((left & PAGEHINT_USAGE_MASK) != PAGEHINT_UNUSED)
 		return;
@@ -120,6 +145,9 @@ static void compare(const struct pair *pair)
 				struct table before, found, expected;
 				struct result sum = { 0 }, got;
 
+				if (pair->blocks && (__builtin_popcountl(nr) != 1 ||
+						     (place & (nr - 1)) % 8))
+					continue;
 				fill(&before, &random);
 				found = before;
 				expected = before;
@@ -145,17 +173,27 @@ static void compare(const struct pair *pair)
 
 static void frees(void)
 {
-	compare(&(struct pair){ free_range, free_one });
+	compare(&(struct pair){ false, free_range, free_one });
 }
 
 static void allocs(void)
 {
-	compare(&(struct pair){ alloc_range, alloc_one });
+	compare(&(struct pair){ false, alloc_range, alloc_one });
+}
+
+static void free_blocks(void)
+{
+	compare(&(struct pair){ true, free_block, free_one });
+}
+
+static void alloc_blocks(void)
+{
+	compare(&(struct pair){ true, alloc_block, alloc_one });
 }
 
 static void scans(void)
 {
-	compare(&(struct pair){ scan_range, scan_one });
+	compare(&(struct pair){ false, scan_range, scan_one });
 }
 
 int main(int argc, char **argv)
@@ -163,6 +201,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "free_range", frees },
 		{ "alloc_range", allocs },
+		{ "free_block", free_blocks },
+		{ "alloc_block", alloc_blocks },
 		{ "scan_range", scans },
 	};
 

@@ -6,6 +6,7 @@
 # Before vm_start, set (vm_defaults sets them all):
 #   vm_kernel    name in the table of kernels
 #   vm_initrd    file made by tests/vm/initramfs
+#   vm_accel     argument of -accel
 #   vm_smp       argument of -smp; maxcpus must be 2 at least, or QEMU's guest
 #                atomics are not atomic against the host
 #   vm_mem       memory in MiB
@@ -38,6 +39,7 @@ vm_problems='BUG|WARNING:|Oops|[Ss]tall|lockup|Bad page|Call Trace|blocked for m
 vm_defaults()
 {
 	vm_kernel=6.1-amd64
+	vm_accel=tcg,thread=multi
 	vm_smp=2
 	vm_mem=1024
 	vm_cmdline=
@@ -113,7 +115,7 @@ vm_command_line()
 	fi
 	vm_qemu_program
 	vm_qemu+=(-nodefaults -no-user-config -display none
-		-accel "tcg,thread=multi" -cpu max -smp "$vm_smp"
+		-accel "$vm_accel" -cpu max -smp "$vm_smp"
 		-machine "$machine,memory-backend=ram" -m "${vm_mem}M"
 		-object "$memory,id=ram,size=${vm_mem}M"
 		-kernel "$cache/kernels/$vm_kernel/vmlinuz" -initrd "$vm_initrd"
