@@ -32,6 +32,7 @@ help: ## this list
 -include tests/unit/build.mk
 -include tests/oracle/build.mk
 -include tests/demo/build.mk
+-include bench/build.mk
 
 setup-build:
 	@tests/vm/setup build

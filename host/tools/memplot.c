@@ -10,6 +10,8 @@
  *	series NAME...		names of the series: there will be a legend
  *	event SECONDS LABEL	marked in the chart
  *	status TEXT		what happens now, below the live chart
+ *	panel TITLE		what follows goes into a chart of its own, beside
+ *				the one before; needs --quiet
  *
  * Lines that begin with # are comments. Where stdout is no terminal there are
  * plain lines instead of the live chart; with --quiet nothing.
@@ -137,6 +139,21 @@ static bool add_event(struct plot *plot, char *rest)
 	return true;
 }
 
+/* Its title, and what it shares with the others */
+static bool begin_panel(struct picture *picture, char *title)
+{
+	struct plot *plot = &picture->plots[picture->nr - 1];
+
+	if (picture->nr == MAX_PANELS)
+		return false;
+	if (plot->panel || plot->nr_samples || plot->nr_events)
+		plot = &picture->plots[picture->nr++];
+	plot->title = picture->plots[0].title;
+	plot->unit = picture->plots[0].unit;
+	plot->panel = copy(title);
+	return true;
+}
+
 static bool name_series(struct plot *plot, char *rest)
 {
 	size_t nr = 0;
@@ -151,8 +168,9 @@ static bool name_series(struct plot *plot, char *rest)
 }
 
 /* False for a line that is none of the stream's. */
-static bool take_line(struct plot *plot, char *line)
+static bool take_line(struct picture *picture, char *line, bool quiet)
 {
+	struct plot *plot = &picture->plots[picture->nr - 1];
 	char *rest = line, *field;
 	double seconds;
 
@@ -161,6 +179,8 @@ static bool take_line(struct plot *plot, char *line)
 	field = strsep(&rest, "\t");
 	if (!rest)
 		return false;
+	if (!strcmp(field, "panel"))
+		return quiet && begin_panel(picture, rest);
 	if (!strcmp(field, "event"))
 		return add_event(plot, rest);
 	if (!strcmp(field, "series"))
@@ -182,8 +202,9 @@ static double now(void)
 }
 
 /* Returns the number of lines that were not understood. */
-static unsigned int read_stream(struct plot *plot, bool terminal, bool quiet)
+static unsigned int read_stream(struct picture *picture, bool terminal, bool quiet)
 {
+	struct plot *plot = &picture->plots[0];	/* one only, but for --quiet */
 	unsigned int bad = 0, nr = 0;
 	double drawn = 0;
 	char *line = NULL;
@@ -194,7 +215,7 @@ static unsigned int read_stream(struct plot *plot, bool terminal, bool quiet)
 		if (line[length - 1] == '\n')
 			line[length - 1] = '\0';
 		nr++;
-		if (!take_line(plot, line)) {
+		if (!take_line(picture, line, quiet)) {
 			fprintf(stderr, "memplot: line %u: not of the form in the manual\n", nr);
 			bad++;
 			continue;
@@ -225,6 +246,7 @@ static void forget(struct plot *plot)
 	free(plot->events);
 	free(plot->samples);
 	free(plot->status);
+	free(plot->panel);
 }
 
 int main(int argc, char **argv)
@@ -236,7 +258,11 @@ int main(int argc, char **argv)
 		{ "quiet", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct plot plot = { .title = "Memory of the host", .unit = "MiB" };
+	static struct picture picture = {
+		.nr = 1,
+		.plots[0] = { .title = "Memory of the host", .unit = "MiB" },
+	};
+	struct plot *plot = &picture.plots[0];
 	const char *svg = NULL;
 	bool quiet = false;
 	unsigned int bad;
@@ -245,10 +271,10 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 't':
-			plot.title = optarg;
+			plot->title = optarg;
 			break;
 		case 'u':
-			plot.unit = optarg;
+			plot->unit = optarg;
 			break;
 		case 's':
 			svg = optarg;
@@ -260,9 +286,10 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	bad = read_stream(&plot, isatty(STDOUT_FILENO), quiet);
-	if (svg && svg_write(&plot, svg))
+	bad = read_stream(&picture, isatty(STDOUT_FILENO), quiet);
+	if (svg && svg_write(&picture, svg))
 		die(svg, strerror(errno));
-	forget(&plot);
+	while (picture.nr)
+		forget(&picture.plots[--picture.nr]);
 	return bad > 0;
 }

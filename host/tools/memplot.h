@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #define MAX_SERIES	6
+#define MAX_PANELS	4
 
 struct sample {
 	double seconds;
@@ -30,6 +31,13 @@ struct plot {
 	struct event *events;
 	size_t nr_events;
 	char *status;			/* what happens now, or NULL */
+	char *panel;			/* heading, where there are several; or NULL */
+};
+
+/* Plots side by side, under one title, with the same axes and series. */
+struct picture {
+	struct plot plots[MAX_PANELS];
+	size_t nr;
 };
 
 /* An axis from 0: its end and the distance of its marks, both round numbers. */
@@ -48,6 +56,6 @@ void terminal_draw(const struct plot *plot);
 void lines_sample(const struct plot *plot);
 
 /* Returns 0, or -1 with errno set. */
-int svg_write(const struct plot *plot, const char *path);
+int svg_write(const struct picture *picture, const char *path);
 
 #endif /* _MEMPLOT_H */

@@ -13,6 +13,9 @@
 #define LEFT		64.0
 #define RIGHT		24.0
 #define PLOT_HEIGHT	280.0
+#define PANEL_HEIGHT	200.0	/* where there are several */
+#define PANEL_GAP	28.0
+#define HEADING_HEIGHT	20.0	/* of a panel */
 #define BOTTOM		52.0
 #define TITLE_HEIGHT	40.0
 #define EVENT_HEIGHT	17.0	/* a row of labels */
@@ -28,6 +31,7 @@ static const char *const colours[MAX_SERIES] = {
 static const char style[] =
 	"text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#57606a}\n"
 	".title{font-size:15px;font-weight:600;fill:#1f2328}\n"
+	".heading{font-weight:600}\n"
 	".event{fill:#1f2328;stroke:#ffffff;stroke-width:4px;paint-order:stroke}\n"
 	".paper{fill:#ffffff}\n"
 	".grid{stroke:#57606a;stroke-opacity:.18}\n"
@@ -42,9 +46,9 @@ static const char style[] =
 /* Where things are, in the picture's units. */
 struct layout {
 	struct axis x, y;
-	double top, bottom, left, right;
+	double top, bottom, left, right;	/* of one panel */
 	double height;
-	bool legend;
+	bool legend, headings;
 	unsigned int event_rows;
 	unsigned int row_of[MAX_EVENTS];	/* of each event's label */
 	bool left_of[MAX_EVENTS];		/* its label is on the left of its line */
@@ -80,6 +84,16 @@ static double y_of(const struct layout *layout, double value)
 	return layout->bottom - value / layout->y.end * (layout->bottom - layout->top);
 }
 
+/* From left to right, all of one width */
+static void place_panel(struct layout *layout, const struct picture *picture, size_t i)
+{
+	double width = WIDTH - LEFT - RIGHT - (picture->nr - 1) * PANEL_GAP;
+
+	width /= picture->nr;
+	layout->left = LEFT + i * (width + PANEL_GAP);
+	layout->right = layout->left + width;
+}
+
 /* From the last one on, each label goes to the lowest row where it has room. */
 static void place_events(struct layout *layout, const struct plot *plot)
 {
@@ -105,23 +119,35 @@ static void place_events(struct layout *layout, const struct plot *plot)
 	}
 }
 
-static void lay_out(struct layout *layout, const struct plot *plot)
+static void lay_out(struct layout *layout, const struct picture *picture)
 {
-	size_t s;
+	double largest = 0, seconds = 1;
+	size_t i, s;
 
 	memset(layout, 0, sizeof(*layout));
-	layout->y = axis_for(plot_largest(plot), 5);
-	layout->x = axis_for(fmax(plot_seconds(plot), 1), 8);
-	layout->x.end = fmax(plot_seconds(plot), 1);
-	layout->left = LEFT;
-	layout->right = WIDTH - RIGHT;
-	for (s = 0; s < plot->nr_series; s++)
-		layout->legend |= plot->names[s] && plot->nr_series > 1;
-	place_events(layout, plot);
+	for (i = 0; i < picture->nr; i++) {
+		const struct plot *plot = &picture->plots[i];
+
+		largest = fmax(largest, plot_largest(plot));
+		seconds = fmax(seconds, plot_seconds(plot));
+		layout->headings |= plot->panel != NULL;
+		for (s = 0; s < plot->nr_series; s++)
+			layout->legend |= plot->names[s] && plot->nr_series > 1;
+	}
+	layout->y = axis_for(largest, 5);
+	layout->x = axis_for(seconds, picture->nr > 1 ? 4 : 8);
+	layout->x.end = seconds;
+	/* As many rows as the panel with the most needs */
+	for (i = 0; i < picture->nr; i++) {
+		place_panel(layout, picture, i);
+		place_events(layout, &picture->plots[i]);
+	}
 	layout->top = TITLE_HEIGHT + layout->event_rows * EVENT_HEIGHT + 8;
 	if (layout->legend)
 		layout->top += LEGEND_HEIGHT;
-	layout->bottom = layout->top + PLOT_HEIGHT;
+	if (layout->headings)
+		layout->top += HEADING_HEIGHT;
+	layout->bottom = layout->top + (picture->nr > 1 ? PANEL_HEIGHT : PLOT_HEIGHT);
 	layout->height = layout->bottom + BOTTOM;
 }
 
@@ -131,7 +157,8 @@ static void rule(FILE *file, const char *class, double x1, double y1, double x2,
 		class, x1, y1, x2, y2);
 }
 
-static void draw_axes(FILE *file, const struct layout *layout, const struct plot *plot)
+static void draw_axes(FILE *file, const struct layout *layout, const struct plot *plot,
+		      bool first)
 {
 	double value;
 
@@ -139,6 +166,8 @@ static void draw_axes(FILE *file, const struct layout *layout, const struct plot
 		double y = y_of(layout, value);
 
 		rule(file, value > 0 ? "grid" : "axis", layout->left, y, layout->right, y);
+		if (!first)
+			continue;
 		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
 			layout->left - 8, y + 4, value);
 	}
@@ -151,6 +180,8 @@ static void draw_axes(FILE *file, const struct layout *layout, const struct plot
 	}
 	fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">time (s)</text>\n",
 		(layout->left + layout->right) / 2, layout->bottom + 40);
+	if (!first)
+		return;
 	fprintf(file, "<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">",
 		(layout->top + layout->bottom) / 2);
 	fputs("memory (", file);
@@ -158,7 +189,10 @@ static void draw_axes(FILE *file, const struct layout *layout, const struct plot
 	fputs(")</text>\n", file);
 }
 
-/* A line through the samples; under a single one, an area. */
+/*
+ * A line through the samples; under a single one, an area. Of several, the first
+ * are thinner and drawn last, so that those below them show.
+ */
 static void draw_series(FILE *file, const struct layout *layout, const struct plot *plot, size_t s)
 {
 	double last_x = 0;
@@ -183,9 +217,11 @@ static void draw_series(FILE *file, const struct layout *layout, const struct pl
 		}
 		if (area && begun)
 			fprintf(file, "L%.1f %.1fZ", last_x, layout->bottom);
-		fprintf(file, area ? "\" fill=\"%s\" fill-opacity=\".18\"/>\n" :
-			"\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"/>\n",
-			colours[s]);
+		if (area)
+			fprintf(file, "\" fill=\"%s\" fill-opacity=\".18\"/>\n", colours[s]);
+		else
+			fprintf(file, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"%g\" stroke-linejoin=\"round\"/>\n",
+				colours[s], 2 + 1.5 * s);
 	}
 }
 
@@ -235,15 +271,33 @@ static void draw_legend(FILE *file, const struct layout *layout, const struct pl
 	}
 }
 
-int svg_write(const struct plot *plot, const char *path)
+static void draw_panel(FILE *file, const struct layout *layout, const struct plot *plot,
+		       bool first)
 {
+	size_t s;
+
+	if (plot->panel) {
+		fprintf(file, "<text class=\"heading\" x=\"%.1f\" y=\"%.1f\">", layout->left,
+			layout->top - layout->event_rows * EVENT_HEIGHT - 14);
+		print_text(file, plot->panel);
+		fputs("</text>\n", file);
+	}
+	draw_axes(file, layout, plot, first);
+	for (s = plot->nr_series; s-- > 0;)
+		draw_series(file, layout, plot, s);
+	draw_events(file, layout, plot);
+}
+
+int svg_write(const struct picture *picture, const char *path)
+{
+	const struct plot *plot = &picture->plots[0];
 	FILE *file = fopen(path, "w");
 	struct layout layout;
-	size_t s;
+	size_t i;
 
 	if (!file)
 		return -1;
-	lay_out(&layout, plot);
+	lay_out(&layout, picture);
 	fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" ", file);
 	fprintf(file, "viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\">\n",
 		WIDTH, layout.height, WIDTH, layout.height);
@@ -254,11 +308,13 @@ int svg_write(const struct plot *plot, const char *path)
 	fprintf(file, "<text class=\"title\" x=\"%g\" y=\"26\">", LEFT);
 	print_text(file, plot->title);
 	fputs("</text>\n", file);
+	place_panel(&layout, picture, 0);
 	draw_legend(file, &layout, plot);
-	draw_axes(file, &layout, plot);
-	for (s = 0; s < plot->nr_series; s++)
-		draw_series(file, &layout, plot, s);
-	draw_events(file, &layout, plot);
+	for (i = 0; i < picture->nr; i++) {
+		place_panel(&layout, picture, i);
+		place_events(&layout, &picture->plots[i]);
+		draw_panel(file, &layout, &picture->plots[i], i == 0);
+	}
 	fputs("</svg>\n", file);
 	if (ferror(file)) {
 		fclose(file);

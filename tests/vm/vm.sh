@@ -11,6 +11,7 @@
 #                atomics are not atomic against the host
 #   vm_mem       memory in MiB
 #   vm_cmdline   added to the kernel's command line
+#   vm_accel     argument of -accel
 #   vm_disk      size of a disk with ext4 in MiB, 0 for none; stress-ng is on it
 #   vm_shared    yes: the memory is a file, $vm_ram
 #   vm_table     size of the hint table $vm_table_file in bytes, 0: no device
@@ -43,6 +44,7 @@ vm_defaults()
 	vm_smp=2
 	vm_mem=1024
 	vm_cmdline=
+	vm_accel="tcg,thread=multi"
 	vm_disk=384
 	vm_shared=no
 	vm_table=0

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The bench: figures beside those of what people use today (docs/bench.md).
+
+BENCH_PROGRAMS := $(BUILD)/bench/memwatch $(BUILD)/bench/idleguest \
+	$(addprefix $(BUILD)/bench/guest/,fragment cputime)
+
+$(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -D_GNU_SOURCE -o $@ $< -lm
+
+# Run in guests, without libraries
+$(BUILD)/bench/guest/%: bench/guest/%.c tests/guest/pattern.h | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -Itests/guest -static -o $@ $<
+
+bench-build: modules guest-programs guest-tools $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
+	     $(MEMPLOT) $(BENCH_PROGRAMS)
+
+bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)
+	@bench/run
+
+.PHONY: bench bench-build
+
+# Run by tests/unit/run with the others
+UNIT_OTHERS += test-unit-bench
+
+test-unit-bench: $(MEMPLOT)
+	@tests/unit/bench_readme.sh
+
+.PHONY: test-unit-bench
