@@ -33,6 +33,7 @@ help: ## this list
 -include tests/oracle/build.mk
 -include tests/demo/build.mk
 -include bench/build.mk
+-include packaging/build.mk
 
 setup-build:
 	@tests/vm/setup build

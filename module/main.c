@@ -24,6 +24,7 @@
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
+#include <pagehint/version.h>
 
 static DEFINE_MUTEX(control_mutex);
 
@@ -387,4 +388,4 @@ module_exit(pagehint_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Guest page hinting: the host may take back what the guest does not need");
-MODULE_VERSION("0.1");
+MODULE_VERSION(PAGEHINT_RELEASE);

@@ -4,8 +4,8 @@
 
 PAGEHINTD_DIR := host/pagehintd
 PAGEHINTD_SOURCES := $(wildcard $(PAGEHINTD_DIR)/*.c)
-PAGEHINTD_INPUTS := $(PAGEHINTD_SOURCES) $(wildcard $(PAGEHINTD_DIR)/*.h) include/uapi/pagehint.h
-PAGEHINTD_CFLAGS := $(USER_CFLAGS) -D_GNU_SOURCE -I$(PAGEHINTD_DIR)
+PAGEHINTD_INPUTS := $(PAGEHINTD_SOURCES) $(wildcard $(PAGEHINTD_DIR)/*.h) include/uapi/pagehint.h include/pagehint/version.h
+PAGEHINTD_CFLAGS := $(USER_CFLAGS) -Iinclude -D_GNU_SOURCE -I$(PAGEHINTD_DIR)
 PAGEHINTD_PROGRAMS := $(BUILD)/host/pagehintd $(BUILD)/host/pagehintd-test
 
 $(BUILD)/host/pagehintd: $(PAGEHINTD_INPUTS) | setup-build
@@ -24,7 +24,7 @@ pagehintd: $(PAGEHINTD_PROGRAMS) ## the host daemon
 # Unit tests, under sanitizers, and that they can fail; result lines as tests/unit/run gathers them.
 PAGEHINTD_UNIT := $(BUILD)/tests/unit
 PAGEHINTD_TESTS := $(addprefix $(PAGEHINTD_UNIT)/pagehintd_,guestmap lease drop daemon)
-PAGEHINTD_TEST_CFLAGS := -std=c11 -O1 -g $(WARNINGS) -Iinclude/uapi -D_GNU_SOURCE \
+PAGEHINTD_TEST_CFLAGS := -std=c11 -O1 -g $(WARNINGS) -Iinclude/uapi -Iinclude -D_GNU_SOURCE \
 	-I$(PAGEHINTD_DIR) -DPAGEHINT_TEST_HOOKS -pthread -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 PAGEHINTD_TEST_HEADERS := tests/unit/test.h tests/unit/pagehintd_guest.h $(PAGEHINTD_INPUTS)

@@ -16,8 +16,9 @@
 #include <sys/types.h>
 
 #include <pagehint.h>
+#include <pagehint/version.h>
 
-#define PAGEHINTD_VERSION	"1"
+#define PAGEHINTD_VERSION	PAGEHINT_RELEASE
 
 #define MAX_VMS		64
 #define MAX_RAM_FILES	16
