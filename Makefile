@@ -34,6 +34,7 @@ help: ## this list
 -include tests/demo/build.mk
 -include bench/build.mk
 -include packaging/build.mk
+-include tests/soak.mk
 
 setup-build:
 	@tests/vm/setup build

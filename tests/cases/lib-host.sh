@@ -14,7 +14,7 @@ fail()
 # What the host has of the guest's memory, in KiB
 host_kib()
 {
-	echo $(($(stat -c %b "$vm_ram") / 2))
+	stat -c %b "${vm_ram_files[@]}" | awk '{ sum += $1 } END { print sum / 2 }'
 }
 
 # wait_until SECONDS TEXT COMMAND...: polls; fails with TEXT
@@ -33,7 +33,7 @@ wait_until()
 lease_in_force()
 {
 	daemon_state 2>/dev/null |
-		grep -q '^pagehintd_lease{.*"in_force"} 1$'
+		grep -q "^pagehintd_lease{vm=\"${1:-test}\",.*\"in_force\"} 1\$"
 }
 
 # In the guest: load the module and wait for the lease
@@ -58,13 +58,21 @@ guest_load_start()
 {
 	# One line: the agent reads a command a line.
 	vm_run "rm -rf /tmp/load /tmp/bg.*; mkdir -p /tmp/load /disk/load;" \
-		"(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1;" \
+		"(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1 &" \
+		"echo \$! >/tmp/bg.pid; wait \$!;" \
 		"echo \$? >/tmp/bg.status) &"
 }
 
 guest_load_ended()
 {
 	vm_run "test -e /tmp/bg.status"
+}
+
+# Before its time: it verifies what it has and ends
+guest_load_end()
+{
+	vm_run "kill -TERM \$(cat /tmp/bg.pid)" || fail "the memory load does not run any more"
+	guest_load_finish "${1:-120}"
 }
 
 # Its verdict: SECONDS to wait
@@ -76,4 +84,26 @@ guest_load_finish()
 		{ cat "$vm_dir/load.out"; fail "the guest's memory is not what it wrote"; }
 	verified=$(awk '/MiB verified/ { sum += $6 } END { print sum + 0 }' "$vm_dir/load.out")
 	[ "$verified" -gt 0 ] || fail "nothing was verified"
+}
+
+# Frames were dropped since $dropped_before: [VM]
+dropped_more()
+{
+	[ "$(daemon_figure pagehintd_dropped_frames_total "${1:-}")" -gt $((dropped_before + 500)) ]
+}
+
+# drops_go_on TEXT [VM]: there is a lease, and the load's frames are dropped under it
+drops_go_on()
+{
+	wait_until 60 "a lease $1" lease_in_force "${2:-test}"
+	dropped_before=$(daemon_figure pagehintd_dropped_frames_total "${2:-}")
+	wait_until 60 "drops $1" dropped_more "${2:-}"
+}
+
+# Nothing that the host did is left on any frame, now that no host is there.
+guest_states_clean()
+{
+	vm_run "cat /sys/kernel/debug/pagehint/states" >"$vm_dir/states"
+	awk '($1 == "unused_busy" || $1 == "illegal") && $2 { bad = 1 } END { exit bad || !NR }' \
+		"$vm_dir/states" || { cat "$vm_dir/states"; fail "frames were left busy"; }
 }

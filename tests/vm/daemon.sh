@@ -4,6 +4,7 @@
 # Sourced after vm.sh: pagehintd for the running guest.
 
 daemon_pid=
+daemon_more=()	# options of more VMs, after those of the running guest
 
 # daemon_start [--program FILE] OPTION...: on the guest's memory and table
 daemon_start()
@@ -16,8 +17,9 @@ daemon_start()
 	fi
 	daemon_log=$vm_dir/daemon.log
 	daemon_control=$vm_dir/daemon.control
-	"$program" --vm test --ram "$vm_ram" --table "$vm_table_file" --qmp "$vm_qmp_daemon" \
-		--reset=qmp --control "$daemon_control" "$@" >>"$daemon_log" 2>&1 </dev/null &
+	"$program" --vm test --ram "${vm_ram_files[@]}" --table "$vm_table_file" --qmp "$vm_qmp_daemon" \
+		--reset=qmp --control "$daemon_control" "$@" \
+		"${daemon_more[@]}" >>"$daemon_log" 2>&1 </dev/null &
 	daemon_pid=$!
 }
 
@@ -32,12 +34,12 @@ daemon_state()
 	"$build/host/pagehintd" --status --control "$daemon_control"
 }
 
-# daemon_figure NAME: one of them, 0 when it is not there
+# daemon_figure NAME [VM]: one of them, the sum of all VMs or that of one
 daemon_figure()
 {
-	daemon_state | awk -v name="$1" '
+	daemon_state | awk -v name="$1" -v vm="${2:-}" '
 		{ plain = $1; sub(/[{].*/, "", plain) }
-		plain == name { sum += $2; found = 1 }
+		plain == name && (!vm || index($1, "{vm=\"" vm "\"")) { sum += $2; found = 1 }
 		END { if (!found) exit 1; printf "%d\n", sum }'
 }
 
@@ -68,5 +70,28 @@ pid_gone()
 daemon_kill()
 {
 	[ -z "$daemon_pid" ] || kill -KILL "$daemon_pid" 2>/dev/null || :
+	daemon_pid=
+}
+
+# Its worker (of the first VM), in daemon_worker; status 1 if there is none now
+daemon_find_worker()
+{
+	daemon_worker=$(pgrep -P "$daemon_pid" | head -n 1)
+	[ -n "$daemon_worker" ]
+}
+
+# pid_state PID LETTER: is it in that state (T: stopped)?
+pid_state()
+{
+	[ "$(ps -o stat= -p "$1" | cut -c 1)" = "$2" ]
+}
+
+# Supervisor and worker at once, so that nobody is left to give claims back.
+# Their end releases the locks; before, the next daemon refuses.
+daemon_kill_all()
+{
+	kill -KILL "$daemon_pid" "$daemon_worker" 2>/dev/null || :
+	wait "$daemon_pid" 2>/dev/null || :
+	pid_gone "$daemon_worker" 15 || { echo "worker $daemon_worker does not end"; return 1; }
 	daemon_pid=
 }

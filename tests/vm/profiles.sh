@@ -48,3 +48,31 @@ profile_init_on_free()
 {
 	vm_cmdline=init_on_free=1
 }
+
+# As shm: for cases that end this guest and boot others on its files
+profile_shm_restart()
+{
+	profile_shm
+}
+
+# Two NUMA nodes, each with a RAM file of its own
+profile_numa()
+{
+	profile_shm
+	vm_nodes=2
+}
+
+# Memory on both sides of the PCI hole: 3 GiB below 4 GiB, 1.5 GiB above
+profile_pci_hole()
+{
+	profile_shm
+	vm_mem=4608
+	vm_table=$((1 << 21))
+}
+
+# Besides us, a balloon that reports free pages
+profile_balloon()
+{
+	profile_shm
+	vm_args=(-device "virtio-balloon-pci,free-page-reporting=on")
+}

@@ -6,27 +6,28 @@
 # Before vm_start, set (vm_defaults sets them all):
 #   vm_kernel    name in the table of kernels
 #   vm_initrd    file made by tests/vm/initramfs
-#   vm_accel     argument of -accel
 #   vm_smp       argument of -smp; maxcpus must be 2 at least, or QEMU's guest
 #                atomics are not atomic against the host
 #   vm_mem       memory in MiB
 #   vm_cmdline   added to the kernel's command line
 #   vm_accel     argument of -accel
 #   vm_disk      size of a disk with ext4 in MiB, 0 for none; stress-ng is on it
-#   vm_shared    yes: the memory is a file, $vm_ram
+#   vm_shared    yes: the memory is a file, $vm_ram, or one of each node
+#   vm_nodes     NUMA nodes, each with its part of the memory
 #   vm_table     size of the hint table $vm_table_file in bytes, 0: no device
 #   vm_reset     exit: QEMU ends on a reset; allow: the guest may reset
 #   vm_args      array: more arguments of QEMU
 #   vm_slowdown  factor on all timeouts (instrumented runs)
 # Then:
 #   vm_start / vm_stop         boot and wait for the guest's agent / end it
+#   vm_kill / vm_boot          QEMU dies, its files stay / another QEMU on the same files
 #   vm_run [-t S] COMMAND      run it in the guest, output to stdout, its status
 #   vm_qmp COMMAND [ARGUMENTS] over QMP
 #   vm_wait_boot [-t S]        after a reset: until the agent speaks again
 #   vm_alive                   is QEMU running?
 #   vm_console_check           problems on the console since the last check
 # Files: $vm_dir (private), $vm_console, $vm_ram, $vm_table_file, $vm_qmp_daemon
-# (a QMP socket for pagehintd), $vm_pid.
+# (a QMP socket for pagehintd), $vm_pid; all RAM files: the array vm_ram_files.
 #
 # A guest that is lost or does not answer in time is an error of its own, with
 # status 199: nothing that it did may be taken for a result.
@@ -40,13 +41,13 @@ vm_problems='BUG|WARNING:|Oops|[Ss]tall|lockup|Bad page|Call Trace|blocked for m
 vm_defaults()
 {
 	vm_kernel=6.1-amd64
-	vm_accel=tcg,thread=multi
 	vm_smp=2
 	vm_mem=1024
 	vm_cmdline=
 	vm_accel="tcg,thread=multi"
 	vm_disk=384
 	vm_shared=no
+	vm_nodes=1
 	vm_table=0
 	vm_reset="exit"
 	vm_args=()
@@ -93,6 +94,37 @@ vm_make_disk()
 	cp --sparse=always "$template" "$vm_dir/disk"
 }
 
+# The guest's memory, in one piece or by nodes
+vm_memory_options()
+{
+	local kind=memory-backend-ram size=$((vm_mem / vm_nodes)) node
+
+	[ "$vm_shared" != yes ] || kind=memory-backend-file,share=on
+	vm_ram_files=()
+	if [ "$vm_nodes" = 1 ]; then
+		vm_qemu+=(-machine "pc,memory-backend=ram")
+		vm_backend "$kind" ram "$size" "$vm_ram"
+		return
+	fi
+	vm_qemu+=(-machine pc)
+	for ((node = 0; node < vm_nodes; node++)); do
+		vm_backend "$kind" "ram$node" "$size" "$vm_ram.$node"
+		vm_qemu+=(-numa "node,memdev=ram$node")
+	done
+}
+
+# vm_backend KIND ID MIB FILE
+vm_backend()
+{
+	local options=$1,id=$2,size=$3M
+
+	if [ "$vm_shared" = yes ]; then
+		options+=,mem-path=$4
+		vm_ram_files+=("$4")
+	fi
+	vm_qemu+=(-object "$options")
+}
+
 # The QEMU to call, with its firmware: $vm_program, or that of the table of kernels
 vm_qemu_program()
 {
@@ -110,24 +142,19 @@ vm_qemu_program()
 
 vm_command_line()
 {
-	local machine=pc memory=memory-backend-ram
-
-	if [ "$vm_shared" = yes ]; then
-		memory="memory-backend-file,mem-path=$vm_ram,share=on"
-	fi
 	vm_qemu_program
 	vm_qemu+=(-nodefaults -no-user-config -display none
 		-accel "$vm_accel" -cpu max -smp "$vm_smp"
-		-machine "$machine,memory-backend=ram" -m "${vm_mem}M"
-		-object "$memory,id=ram,size=${vm_mem}M"
+		-m "${vm_mem}M"
 		-kernel "$cache/kernels/$vm_kernel/vmlinuz" -initrd "$vm_initrd"
 		-append "console=ttyS0 loglevel=5 panic=1 oops=panic $vm_cmdline"
-		-serial "file:$vm_console"
+		-chardev "file,id=console,path=$vm_console,append=on" -serial chardev:console
 		-qmp "unix:$vm_qmp_own,server=on,wait=off"
 		-qmp "unix:$vm_qmp_daemon,server=on,wait=off"
 		-device virtio-serial-pci
 		-chardev "pipe,id=control,path=$vm_dir/control"
 		-device "virtserialport,chardev=control,name=pagehint.control")
+	vm_memory_options
 	[ "$vm_reset" = allow ] || vm_qemu+=(-no-reboot)
 	if [ "$vm_disk" != 0 ]; then
 		vm_make_disk
@@ -146,9 +173,34 @@ vm_start()
 {
 	vm_make_dir
 	vm_command_line
+	vm_boot
+}
+
+vm_boot()
+{
+	local _
+
+	# What an earlier QEMU did not take, or its guest said last
+	vm_partial=
+	vm_line=
+	while IFS= read -r -t 0.1 -u "$vm_from" _; do :; done
+	while IFS= read -r -t 0.1 -u "$vm_to" _; do :; done
 	"${vm_qemu[@]}" >"$vm_dir/qemu.log" 2>&1 </dev/null 9>&- &
 	vm_pid=$!
 	vm_wait_boot
+}
+
+# The host's process dies, as by the OOM killer. What the guest wrote to its disk
+# is in the host's page cache, and so on the disk that the next one finds.
+vm_kill()
+{
+	kill -KILL "$vm_pid" 2>/dev/null || :
+	wait "$vm_pid" 2>/dev/null || :
+	# Not our child, in a case: the run reaps it.
+	while kill -0 "$vm_pid" 2>/dev/null; do
+		sleep 0.1
+	done
+	vm_pid=
 }
 
 vm_alive()
@@ -160,11 +212,7 @@ vm_alive()
 vm_stop()
 {
 	[ -n "${vm_dir:-}" ] || return 0
-	if [ -n "$vm_pid" ]; then
-		kill -KILL "$vm_pid" 2>/dev/null || :
-		wait "$vm_pid" 2>/dev/null || :
-		vm_pid=
-	fi
+	[ -z "$vm_pid" ] || vm_kill
 	exec {vm_to}>&- {vm_from}>&-
 	rm -rf "$vm_dir"
 	vm_dir=

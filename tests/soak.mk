@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The long run: docs/testing.md says what it takes.
+
+# The long cases' arguments (seconds, cycles, deaths) are multiplied by it.
+SOAK_SCALE ?= 1
+
+soak: vm ## the long forms of all tests, about 50 minutes; SOAK_SCALE=N: N times as long
+	@tests/soak $(SOAK_SCALE)
+
+.PHONY: soak
