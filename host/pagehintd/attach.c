@@ -86,15 +86,16 @@ static enum exit_code find_process(struct worker *worker)
 	return EXIT_OK;
 }
 
-/* Before QEMU starts there is no guest: what an earlier one left must go. */
-static void wait_for_qemu(struct worker *worker, const char *reason)
+/*
+ * What a guest left behind must go before the next one. Whoever maps the table is
+ * that next one, if we were slow: it may have asked for a lease already, which
+ * zeroes would make it wait for in vain. Until it echoes, nothing of it is dropped.
+ */
+void worker_clear_table(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
 	pid_t user;
 
-	if (worker->next_connect_ns)
-		return;
-	log_info(vm->name, "no QEMU at %s yet (%s): waiting for it", vm->qmp_path, reason);
 	if (vm->dry_run)
 		return;
 	user = find_process_mapping(vm->table_dev, vm->table_ino);
@@ -103,6 +104,17 @@ static void wait_for_qemu(struct worker *worker, const char *reason)
 			 vm->table_path);
 	else
 		table_zero(&worker->table);
+}
+
+/* Before QEMU starts there is no guest: what an earlier one left must go. */
+static void wait_for_qemu(struct worker *worker, const char *reason)
+{
+	const struct vm *vm = worker->vm;
+
+	if (worker->next_connect_ns)
+		return;
+	log_info(vm->name, "no QEMU at %s yet (%s): waiting for it", vm->qmp_path, reason);
+	worker_clear_table(worker);
 }
 
 static enum exit_code check_vm(struct worker *worker)

@@ -229,8 +229,7 @@ static enum exit_code turn(struct worker *worker)
 	}
 	if (vm_ended(worker)) {
 		log_info(vm->name, "process %d ended", (int)worker->pid);
-		if (!vm->dry_run)
-			table_zero(&worker->table);
+		worker_clear_table(worker);
 		return EXIT_DETACHED;
 	}
 	if (worker->stopping)

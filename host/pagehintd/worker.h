@@ -56,6 +56,7 @@ struct worker {
 /* attach.c */
 enum exit_code worker_attach(struct worker *worker);
 void worker_resume(struct worker *worker);
+void worker_clear_table(struct worker *worker);
 void worker_disconnected(struct worker *worker);
 bool worker_pinned(struct worker *worker);
 

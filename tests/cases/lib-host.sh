@@ -11,10 +11,11 @@ fail()
 	exit 1
 }
 
-# What the host has of the guest's memory, in KiB
+# What the host has of the guest's memory, in KiB, or of the RAM files FILE...
 host_kib()
 {
-	stat -c %b "${vm_ram_files[@]}" | awk '{ sum += $1 } END { print sum / 2 }'
+	[ $# -gt 0 ] || set -- "${vm_ram_files[@]}"
+	stat -c %b "$@" | awk '{ sum += $1 } END { print sum / 2 }'
 }
 
 # wait_until SECONDS TEXT COMMAND...: polls; fails with TEXT

@@ -55,10 +55,11 @@ profile_shm_restart()
 	profile_shm
 }
 
-# Two NUMA nodes, each with a RAM file of its own
+# Two NUMA nodes, each with a RAM file and a socket of its own
 profile_numa()
 {
 	profile_shm
+	vm_smp=2,sockets=2
 	vm_nodes=2
 }
 

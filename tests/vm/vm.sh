@@ -109,7 +109,7 @@ vm_memory_options()
 	vm_qemu+=(-machine pc)
 	for ((node = 0; node < vm_nodes; node++)); do
 		vm_backend "$kind" "ram$node" "$size" "$vm_ram.$node"
-		vm_qemu+=(-numa "node,memdev=ram$node")
+		vm_qemu+=(-numa "node,cpus=$node,memdev=ram$node")
 	done
 }
 
