@@ -174,6 +174,11 @@ struct pagehint_hook pagehint_unused_hooks[] = {
 		.target = "__putback_isolated_page", .name = "putback_isolated_page",
 		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
 		.probe = probe_putback, .calls = calls_putback,
+	}, {
+		.target = "__crash_kexec", .name = "crash",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
+		.optional = true,
+		.probe = pagehint_probe_crash, .calls = pagehint_crash_calls,
 	},
 };
 

@@ -40,14 +40,20 @@ static void find_tracepoint(struct tracepoint *tracepoint, void *data)
 		hook->tracepoint = tracepoint;
 }
 
+/* Known once it was looked for. */
+static bool missing(const struct pagehint_hook *hook)
+{
+	return hook->optional && !hook->symbol.definitions;
+}
+
 /**
  * pagehint_hooks_find - find the targets of hooks in this kernel
  * @hooks: the hooks
  * @nr: how many
  *
  * Context: process, may sleep.
- * Return: 0, or an error with a line in the log: every hook here is one that
- * the safety of hints hangs on.
+ * Return: 0, or an error with a line in the log: but for optional ones, every
+ * hook here is one that the safety of hints hangs on.
  */
 int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr)
 {
@@ -74,8 +80,10 @@ int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr)
 	err = pagehint_fail_point() ?: pagehint_resolve(symbols, n);
 	if (err)
 		return err;
-	for (i = 0; i < n; i++) {
-		err = pagehint_check_symbol(symbols[i], why);
+	for (i = 0; i < nr; i++) {
+		if (hooks[i].mechanism == PAGEHINT_TRACEPOINT || missing(&hooks[i]))
+			continue;
+		err = pagehint_check_symbol(&hooks[i].symbol, why);
 		if (err) {
 			pr_err("%s\n", why);
 			return err;
@@ -226,7 +234,7 @@ int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
 	for (i = 0; i < nr; i++) {
 		if (hooks[i].side != side)
 			continue;
-		if (pagehint_left_out(hooks[i].name))
+		if (pagehint_left_out(hooks[i].name) || missing(&hooks[i]))
 			continue;
 		err = attach(&hooks[i], false);
 		if (err) {
@@ -369,6 +377,8 @@ void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
 			seq_puts(m, "attached");
 		else if (pagehint_left_out(hooks[i].name))
 			seq_puts(m, "not attached: left out for a test");
+		else if (missing(&hooks[i]))
+			seq_puts(m, "not attached: not in this kernel");
 		else if (hooks[i].error)
 			seq_printf(m, "not attached: error %d", hooks[i].error);
 		else

@@ -36,6 +36,7 @@ enum pagehint_side {
  * @name: what it is for; the same on every kernel (test parameter leave_out)
  * @mechanism: see above
  * @side: when it is attached
+ * @optional: no hint hangs on it; left out where the kernel has no such function
  * @probe: what is called
  * @set_original: WRAPPER: where to find the rest of the original function
  * @tracepoint: TRACEPOINT: found at load
@@ -50,6 +51,7 @@ struct pagehint_hook {
 	const char *name;
 	enum pagehint_mechanism mechanism;
 	enum pagehint_side side;
+	bool optional;
 	void *probe;
 	void (*set_original)(unsigned long address);
 	u64 (*calls)(void);
@@ -63,6 +65,11 @@ struct pagehint_hook {
 /* probes/alloc_free.c */
 extern struct pagehint_hook pagehint_unused_hooks[];
 extern const unsigned int pagehint_nr_unused_hooks;
+
+/* probes/crash.c */
+u64 pagehint_crash_calls(void);
+void pagehint_probe_crash(unsigned long ip, unsigned long parent_ip,
+			  struct ftrace_ops *ops, struct ftrace_regs *fregs);
 
 /* probes/attach.c */
 int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr);

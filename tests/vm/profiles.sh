@@ -77,3 +77,15 @@ profile_balloon()
 	profile_shm
 	vm_args=(-device "virtio-balloon-pci,free-page-reporting=on")
 }
+
+# The guest may start its own kernel and initramfs anew, by kexec or when it
+# crashes. Both are small disks: /dev/vdb, /dev/vdc.
+profile_shm_kexec()
+{
+	profile_shm_reset
+	vm_cmdline=crashkernel=160M
+	vm_args=(-drive "file=$cache/kernels/$vm_kernel/vmlinuz,if=none,id=vmlinuz,format=raw,readonly=on"
+		-device virtio-blk-pci,drive=vmlinuz
+		-drive "file=$vm_initrd,if=none,id=initrd,format=raw,readonly=on"
+		-device virtio-blk-pci,drive=initrd)
+}

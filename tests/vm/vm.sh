@@ -18,6 +18,7 @@
 #   vm_reset     exit: QEMU ends on a reset; allow: the guest may reset
 #   vm_args      array: more arguments of QEMU
 #   vm_slowdown  factor on all timeouts (instrumented runs)
+#   vm_excuses   array: problems on the console that are wanted (console.sh)
 # Then:
 #   vm_start / vm_stop         boot and wait for the guest's agent / end it
 #   vm_kill / vm_boot          QEMU dies, its files stay / another QEMU on the same files
@@ -34,8 +35,11 @@
 
 vm_lost=199
 
+# shellcheck source=tests/vm/console.sh
+. "$top/tests/vm/console.sh"
+
 # What no run of a healthy kernel prints. An OOM kill prints a call trace: a
-# workload that runs out of memory has to be made smaller.
+# workload that runs out of memory has to be made smaller, or says that it does.
 vm_problems='BUG|WARNING:|Oops|[Ss]tall|lockup|Bad page|Call Trace|blocked for more than|general protection|Kernel panic|segfault|init: '
 
 vm_defaults()
@@ -53,6 +57,7 @@ vm_defaults()
 	vm_args=()
 	vm_slowdown=1
 	vm_program=
+	vm_excuses=()
 	vm_pid=
 	vm_serial=0
 }
@@ -314,7 +319,8 @@ vm_console_sync()
 vm_console_check()
 {
 	local new status=0
-	new=$(tail -c "+$((vm_console_seen + 1))" "$vm_console" | tr -d '\r\0')
+	new=$(tail -c "+$((vm_console_seen + 1))" "$vm_console" | tr -d '\r\0' |
+		vm_console_excuse "${vm_excuses[@]}")
 	vm_console_seen=$(stat -c %s "$vm_console")
 	if grep -q -E "$vm_problems" <<<"$new"; then
 		grep -E -B 3 -A 30 -m 3 "$vm_problems" <<<"$new" | sed 's/^/  console: /'
