@@ -112,11 +112,8 @@ static __always_inline u8 pagehint_state_alloc(u8 *byte)
 	return pagehint_state_alloc_slow(byte);
 }
 
-/* The same state in every byte of a word; casts cut it to smaller words. */
-#define PAGEHINT_WORD_OF(state)		(0x0101010101010101ULL * (state))
-#define PAGEHINT_WORD_STABLE		PAGEHINT_WORD_OF(PAGEHINT_STABLE)
-#define PAGEHINT_WORD_UNUSED		PAGEHINT_WORD_OF(PAGEHINT_UNUSED)
-#define PAGEHINT_WORD_UNUSED_ABSENT	PAGEHINT_WORD_OF(PAGEHINT_UNUSED | PAGEHINT_ABSENT)
+/* The same state in every byte of a word. */
+#define PAGEHINT_WORD_OF(type, state)	((type)((type)-1 / 0xff * (state)))
 
 /*
  * A word of frames that are all in the same state moves at once; any other is
@@ -128,27 +125,30 @@ static __always_inline u8 pagehint_state_alloc(u8 *byte)
  */
 #define PAGEHINT_WORD(type, first)	(*(type *)(first))
 
-#define PAGEHINT_WORD_MOVES(type)						\
-static __always_inline bool pagehint_state_free_##type(u8 *first)			\
+#define PAGEHINT_WORD_MOVES(type)					\
+static __always_inline bool pagehint_state_free_##type(u8 *first)	\
 {									\
-	if (READ_ONCE(PAGEHINT_WORD(type, first)) != (type)PAGEHINT_WORD_STABLE)		\
+	if (READ_ONCE(PAGEHINT_WORD(type, first)) !=			\
+	    PAGEHINT_WORD_OF(type, PAGEHINT_STABLE))			\
 		return false;						\
 	/* Release: see above. */					\
-	smp_store_release(&PAGEHINT_WORD(type, first), (type)PAGEHINT_WORD_UNUSED);	\
+	smp_store_release(&PAGEHINT_WORD(type, first),			\
+			  PAGEHINT_WORD_OF(type, PAGEHINT_UNUSED));	\
 	return true;							\
 }									\
 									\
-static __always_inline bool pagehint_state_alloc_##type(u8 *first, u8 *state)		\
+static __always_inline bool pagehint_state_alloc_##type(u8 *first, u8 *state) \
 {									\
-	type old = READ_ONCE(PAGEHINT_WORD(type, first));			\
+	type old = READ_ONCE(PAGEHINT_WORD(type, first));		\
+	type stable = PAGEHINT_WORD_OF(type, PAGEHINT_STABLE);		\
 									\
 	*state = (u8)old;						\
-	if (old == (type)PAGEHINT_WORD_STABLE)					\
+	if (old == stable)						\
 		return true;						\
-	if (old != (type)PAGEHINT_WORD_UNUSED && old != (type)PAGEHINT_WORD_UNUSED_ABSENT) \
+	if (old != PAGEHINT_WORD_OF(type, PAGEHINT_UNUSED) &&		\
+	    old != PAGEHINT_WORD_OF(type, PAGEHINT_UNUSED | PAGEHINT_ABSENT)) \
 		return false;						\
-	return pagehint_cmpxchg(&PAGEHINT_WORD(type, first), old,		\
-				(type)PAGEHINT_WORD_STABLE) == old;		\
+	return pagehint_cmpxchg(&PAGEHINT_WORD(type, first), old, stable) == old; \
 }
 
 PAGEHINT_WORD_MOVES(u16)
