@@ -47,6 +47,8 @@ static struct notifier_block memory_block = { .notifier_call = memory_event };
  */
 static int sleep_event(struct notifier_block *nb, unsigned long action, void *data)
 {
+	if (pagehint_left_out("sleep_notifier"))
+		return NOTIFY_OK;
 	switch (action) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
@@ -67,7 +69,8 @@ static struct notifier_block sleep_block = { .notifier_call = sleep_event };
 /* Process, may sleep. kexec comes this way too. */
 static int reboot_event(struct notifier_block *nb, unsigned long action, void *data)
 {
-	pagehint_control_shutdown();
+	if (!pagehint_left_out("reboot_notifier"))
+		pagehint_control_shutdown();
 	return NOTIFY_OK;
 }
 

@@ -258,7 +258,7 @@ MODULE_PARM_DESC(fail_at, "Test build: the N-th point of loading that can fail d
 
 static char *leave_out = "";
 module_param(leave_out, charp, 0444);
-MODULE_PARM_DESC(leave_out, "Test build: hook that is not attached (destroys data, as a test expects); default none");
+MODULE_PARM_DESC(leave_out, "Test build: hook or rule that is left out (destroys data, as a test expects); default none");
 
 int pagehint_fail_point(void)
 {
@@ -270,9 +270,9 @@ int pagehint_fail_point(void)
 	return -EIO;
 }
 
-bool pagehint_left_out(const char *hook)
+bool pagehint_left_out(const char *name)
 {
-	return !strcmp(hook, leave_out);
+	return !strcmp(name, leave_out);
 }
 #endif
 

@@ -10,6 +10,7 @@
  */
 #include <pagehint/log.h>
 
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -290,6 +291,11 @@ static unsigned long scan_pageblock(struct zone *zone, unsigned long pfn,
 		order = pagehint_buddy_order(page);
 		if (WARN_ON_ONCE(order > PAGEHINT_MAX_BUDDY_ORDER))
 			break;
+		if (pagehint_left_out("scan_lock")) {
+			spin_unlock_irqrestore(&zone->lock, flags);
+			udelay(20);
+			spin_lock_irqsave(&zone->lock, flags);
+		}
 		if (pagehint_table_covers(pfn))
 			nr += pagehint_state_scan_range(pagehint_table_byte(pfn),
 							1UL << order);
@@ -371,15 +377,16 @@ void pagehint_unused_offline_done(void)
  */
 int pagehint_unused_start(void)
 {
+	bool reversed = pagehint_left_out("attach_order");
 	int err;
 
 	set_fast(0);
 	err = pagehint_hooks_attach(pagehint_unused_hooks, pagehint_nr_unused_hooks,
-				    PAGEHINT_ALLOC_SIDE);
+				    reversed ? PAGEHINT_FREE_SIDE : PAGEHINT_ALLOC_SIDE);
 	if (err)
 		return err;
 	err = pagehint_hooks_attach(pagehint_unused_hooks, pagehint_nr_unused_hooks,
-				    PAGEHINT_FREE_SIDE);
+				    reversed ? PAGEHINT_ALLOC_SIDE : PAGEHINT_FREE_SIDE);
 	if (!err)
 		err = pagehint_fail_point() ?: self_test();
 	if (err) {
@@ -402,7 +409,10 @@ void pagehint_unused_stop(void)
 {
 	pagehint_hooks_detach(pagehint_unused_hooks, pagehint_nr_unused_hooks,
 			      PAGEHINT_FREE_SIDE);
-	pagehint_table_sweep_all();
+	if (!pagehint_left_out("detach_sweep") && !pagehint_left_out("detach_order"))
+		pagehint_table_sweep_all();
 	pagehint_hooks_detach(pagehint_unused_hooks, pagehint_nr_unused_hooks,
 			      PAGEHINT_ALLOC_SIDE);
+	if (pagehint_left_out("detach_order"))
+		pagehint_table_sweep_all();
 }

@@ -97,7 +97,7 @@ static int attach_function(struct pagehint_hook *hook)
 	int err;
 
 	memset(&hook->ops, 0, sizeof(hook->ops));
-	hook->ops.flags = FTRACE_OPS_FL_PERMANENT;
+	hook->ops.flags = pagehint_left_out("permanent") ? 0 : FTRACE_OPS_FL_PERMANENT;
 	if (hook->mechanism == PAGEHINT_WRAPPER) {
 		hook->set_original(pagehint_behind_site(hook->symbol.site));
 		hook->ops.func = redirect;
@@ -242,7 +242,8 @@ int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
 			return err;
 		}
 	}
-	synchronize_rcu_tasks();
+	if (!pagehint_left_out("attach_grace"))
+		synchronize_rcu_tasks();
 	return 0;
 }
 

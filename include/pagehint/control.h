@@ -12,15 +12,17 @@ int pagehint_lifecycle_open(void);
 void pagehint_lifecycle_close(void);
 
 /*
- * Test builds take fail_at=N: the N-th of all points that can fail does. In
- * other builds this costs nothing.
+ * Test builds take fail_at=N: the N-th of all points that can fail does; and
+ * leave_out=NAME: a hook is not attached, or a rule of docs/correctness.md not
+ * kept, so that a test can show what it is good for. In other builds this costs
+ * nothing.
  */
 #ifdef PAGEHINT_TEST
 int pagehint_fail_point(void);
-bool pagehint_left_out(const char *hook);
+bool pagehint_left_out(const char *name);
 #else
 static inline int pagehint_fail_point(void) { return 0; }
-static inline bool pagehint_left_out(const char *hook) { return false; }
+static inline bool pagehint_left_out(const char *name) { return false; }
 #endif
 
 #endif /* _PAGEHINT_CONTROL_H */

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+#
+# rules.sh SCENARIO NAME SECONDS: what the case `rule` does in the guest: under
+# memory load with verified contents, and the hostile host of backend loop, a
+# test build with the rule NAME left out ("none": all kept) is loaded and
+#
+#   reload      unloaded, again and again
+#   toggle      unused= is switched off and on
+#   ftrace_off  ftrace is switched off, if the kernel lets it
+#
+# Ends with the load's verdict. With a rule left out the guest may break down.
+# shellcheck source=tests/cases/guest/lib.sh
+. /cases/lib.sh
+
+scenario=$1
+rule=$2
+seconds=$3
+# Long in the bulk allocator only where that is what matters: it is slow.
+delay=0
+[ "$rule" != attach_grace ] && [ "$scenario" != reload ] || delay=50
+
+cycle_reload()
+{
+	load_test backend=loop leave_out="$rule"
+	sleep 0.5
+	modctl unload pagehint || fail "not unloaded"
+}
+
+cycle_toggle()
+{
+	loaded || load_test backend=loop leave_out="$rule"
+	set_parameter unused 0
+	sleep 0.5
+	set_parameter unused 1
+	sleep 0.2
+}
+
+cycle_ftrace_off()
+{
+	loaded || load_test backend=loop leave_out="$rule"
+	! echo 0 >/proc/sys/kernel/ftrace_enabled 2>/dev/null || echo "ftrace is off"
+	sleep 1
+}
+
+rm -f /tmp/rule.status
+modctl load /modules/allocstress.ko hold_ms=20 bulk_delay_ms=$delay || fail "allocstress.ko: refused"
+load_start $((seconds + 30)) 256
+(while [ ! -e /tmp/rule.status ]; do
+	echo 1 >/proc/sys/vm/compact_memory
+	sleep 0.3
+done) &
+end=$(($(date +%s) + seconds))
+cycles=0
+while [ "$(date +%s)" -lt $end ]; do
+	"cycle_$scenario"
+	cycles=$((cycles + 1))
+	! grep -q MISMATCH /tmp/memload.out || break
+done
+kill -TERM "$load_pid"
+load_finish
+touch /tmp/rule.status
+! loaded || modctl unload pagehint || fail "not unloaded"
+bad=$(cat /sys/module/allocstress/parameters/mismatches)
+modctl unload allocstress || fail "allocstress: not unloaded"
+[ "$bad" = 0 ] || fail "allocstress: MISMATCH, $bad words"
+echo "$cycles cycles, $verified MiB verified"
