@@ -10,6 +10,7 @@
 
 struct scan {
 	uint8_t *stamp;		/* per frame: when it was first seen unused */
+	uint8_t *stamped;	/* per 512 frames: may any of them have a stamp? */
 	uint64_t nr_frames;
 	uint64_t tick_ns;	/* 0: every unused frame is ripe at once */
 	uint8_t now;
