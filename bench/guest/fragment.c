@@ -110,7 +110,7 @@ static void look_up(struct area *area)
 	close(fd);
 	for (size_t page = 0; page < area->nr_pages; page++) {
 		if (!(area->pfn[page] & PAGEMAP_PRESENT) || !(area->pfn[page] & PAGEMAP_PFN)) {
-			fprintf(stderr, "fragment: the pagemap does not say where page %zu is (swap, or not root?)\n",
+			fprintf(stderr, "fragment: page %zu is not in the pagemap (not root?)\n",
 				page);
 			exit(2);
 		}

@@ -130,7 +130,7 @@ static void lay_out(struct layout *layout, const struct picture *picture)
 
 		largest = fmax(largest, plot_largest(plot));
 		seconds = fmax(seconds, plot_seconds(plot));
-		layout->headings |= plot->panel != NULL;
+		layout->headings |= !!plot->panel;
 		for (s = 0; s < plot->nr_series; s++)
 			layout->legend |= plot->names[s] && plot->nr_series > 1;
 	}
@@ -220,8 +220,8 @@ static void draw_series(FILE *file, const struct layout *layout, const struct pl
 		if (area)
 			fprintf(file, "\" fill=\"%s\" fill-opacity=\".18\"/>\n", colours[s]);
 		else
-			fprintf(file, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"%g\" stroke-linejoin=\"round\"/>\n",
-				colours[s], 2 + 1.5 * s);
+			fprintf(file, "\" stroke=\"%s\" stroke-width=\"%g\" %s/>\n",
+				colours[s], 2 + 1.5 * s, "fill=\"none\" stroke-linejoin=\"round\"");
 	}
 }
 
