@@ -3,7 +3,7 @@
 # The bench: figures beside those of what people use today (docs/bench.md).
 
 BENCH_PROGRAMS := $(BUILD)/bench/memwatch $(BUILD)/bench/idleguest \
-	$(addprefix $(BUILD)/bench/guest/,fragment cputime)
+	$(addprefix $(BUILD)/bench/guest/,fragment cputime taskcost)
 
 $(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
 	@mkdir -p $(@D)
@@ -14,13 +14,18 @@ $(BUILD)/bench/guest/%: bench/guest/%.c tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -Itests/guest -static -o $@ $<
 
-bench-build: modules guest-programs guest-tools $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
+bench-modules: kernels
+	@for kernel in $(KERNELS); do \
+		tests/vm/build-module $$kernel $(BUILD)/bench-modules/$$kernel bench/modules .; \
+	done
+
+bench-build: modules bench-modules guest-programs guest-tools $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
 	     $(MEMPLOT) $(BENCH_PROGRAMS)
 
 bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)
 	@bench/run
 
-.PHONY: bench bench-build
+.PHONY: bench bench-build bench-modules
 
 # Run by tests/unit/run with the others
 UNIT_OTHERS += test-unit-bench
