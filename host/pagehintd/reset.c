@@ -18,6 +18,13 @@
 #define STOP_TIMEOUT_NS		(30 * NSEC_PER_SEC)
 #define RESET_TIMEOUT_MS	30000
 
+/*
+ * Between system_reset and cont the VM looks as if its operator had stopped it.
+ * If all of pagehintd dies there, this tells the next one that it ran: in a field
+ * of the host's that means nothing while busy_count is 0.
+ */
+#define NOTE_RAN	0x4e41525345525048ULL
+
 void reset_on_event(void *context, const char *name, json_object *data)
 {
 	struct worker *worker = context;
@@ -80,6 +87,8 @@ static void reset_vm(struct worker *worker)
 
 	table_zero(&worker->table);
 	scan_forget(&worker->scan);
+	if (ran)
+		table_write(worker->table.header->busy_first, NOTE_RAN);
 	shared_set(worker->shared->resetting, ran ? 2 : 1);
 	if (!qemu_set_action(&worker->qmp, "reset", "poweroff")) {
 		log_info(worker->vm->name, "QEMU did not carry out set-action: %s; the VM stays paused until it does",
@@ -100,6 +109,7 @@ static void reset_vm(struct worker *worker)
 		call(worker, "cont");
 	if (worker->qmp.fd < 0)
 		return;
+	table_write(worker->table.header->busy_first, 0);
 	shared_set(worker->shared->resetting, 0);
 	shared_add(worker->shared->nr_resets, 1);
 	log_info(worker->vm->name, "the VM was reset (%s); its hint table was cleared before",
@@ -154,6 +164,7 @@ bool reset_attach(struct worker *worker)
 {
 	struct vm_events *events = &worker->events;
 	uint32_t resetting = shared_get(worker->shared->resetting);
+	bool ran = table_read(worker->table.header->busy_first) == NOTE_RAN;
 	char state[32];
 
 	memset(events, 0, sizeof(*events));
@@ -170,6 +181,11 @@ bool reset_attach(struct worker *worker)
 		/* Zeroed but perhaps not reset: once more does no harm. */
 		events->shutdown = true;
 		events->ran = resetting == 2;
+	} else if (ran && !strcmp(state, "prelaunch")) {
+		events->shutdown = true;
+		events->ran = true;
+	} else if (ran) {
+		table_write(worker->table.header->busy_first, 0);
 	}
 	return true;
 }

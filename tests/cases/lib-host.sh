@@ -108,3 +108,41 @@ guest_states_clean()
 	awk '($1 == "unused_busy" || $1 == "illegal") && $2 { bad = 1 } END { exit bad || !NR }' \
 		"$vm_dir/states" || { cat "$vm_dir/states"; fail "frames were left busy"; }
 }
+
+# A number in the table's header: OFFSET BYTES
+header_field()
+{
+	od -A n -t "u$2" -j "$1" -N "$2" "$vm_table_file" | tr -d ' '
+}
+
+# Of the range on record: how many frames are U|BUSY now
+busy_frames()
+{
+	local first count
+
+	first=$(header_field 192 8)
+	count=$(header_field 200 4)
+	[ "$count" -gt 0 ] || { echo 0; return; }
+	od -A n -v -w1 -t u1 -j $((4096 + first)) -N "$count" "$vm_table_file" | grep -c -w 9 || :
+}
+
+# daemon_start_stalled: a daemon whose worker stopped between BUSY and the drop,
+# with $busy frames, and whose supervisor is stopped, so that nobody helps
+daemon_start_stalled()
+{
+	local tries=10
+
+	# A claim can come too late for every frame of its range: not that.
+	while :; do
+		daemon_start --program "$build/host/pagehintd-test" --unused-age 0 \
+			"--test-stall=claimed:$((RANDOM % 60 + 1))"
+		wait_until 30 "a worker" daemon_find_worker
+		kill -STOP "$daemon_pid"	# it would replace the worker after a second
+		wait_until 60 "the worker's stop between BUSY and drop" \
+			pid_state "$daemon_worker" T
+		busy=$(busy_frames)
+		[ "$busy" = 0 ] || break
+		[ $((tries -= 1)) -gt 0 ] || fail "no frame was busy when the worker stopped"
+		daemon_kill_all || fail "it lives on"
+	done
+}

@@ -339,8 +339,11 @@ static void two_daemons(void)
 	guest_destroy(&guest);
 }
 
-/* The VM's process ends: the table is cleared, the daemon has no more to do. */
-static void vm_ends(void)
+/*
+ * The VM's process ends: the table is cleared, unless another process has it by
+ * then; the daemon has no more to do.
+ */
+static void vm_end(bool replaced)
 {
 	struct daemon daemon;
 	struct guest guest;
@@ -364,14 +367,30 @@ static void vm_ends(void)
 		guest.table_path, guest.map[0], guest.map[1], pid, "--reset=destroy",
 		"--control", daemon.control, NULL });
 	WAIT_FOR(guest_echo(&guest) && figure(&daemon, IN_FORCE) == 1, "no lease");
+	if (!replaced)
+		guest_unmap_table(&guest);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	code = daemon_wait(&daemon);
+	if (!replaced)
+		guest_map_table(&guest);
 	CHECK(code == 0, "ended with %d: %s", code, daemon_log(&daemon));
-	CHECK(guest_count(&guest, 0xff, 0) == FRAMES, "the table was not cleared");
-	CHECK(!guest.header->active && !guest.header->magic, "the header was not cleared");
+	CHECK(guest_count(&guest, 0xff, 0) == (replaced ? 0 : FRAMES),
+	      "the table was %s", replaced ? "cleared" : "not cleared");
+	CHECK(guest.header->active == replaced && !guest.header->magic == !replaced,
+	      "the header was %s", replaced ? "cleared" : "not cleared");
 	daemon_forget(&daemon);
 	guest_destroy(&guest);
+}
+
+static void vm_ends(void)
+{
+	vm_end(false);
+}
+
+static void vm_replaced(void)
+{
+	vm_end(true);
 }
 
 static void guest_refused(void)
@@ -589,6 +608,7 @@ int main(int argc, char **argv)
 		{ "daemon_killed", daemon_killed },
 		{ "two_daemons", two_daemons },
 		{ "vm_ends", vm_ends },
+		{ "vm_replaced", vm_replaced },
 		{ "guest_refused", guest_refused },
 		{ "table_truncated", table_truncated },
 		{ "dry_run_and_target", dry_run_and_target },

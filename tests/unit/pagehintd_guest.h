@@ -67,6 +67,20 @@ static inline uint64_t guest_allocated_bytes(const struct guest *guest)
 	return fstat(guest->ram_fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
+static inline void guest_map_table(struct guest *guest)
+{
+	guest->header = mmap(NULL, guest->table_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     guest->table_fd, 0);
+	if (guest->header == MAP_FAILED)
+		abort();
+	guest->state = (uint8_t *)guest->header + PAGEHINT_HEADER_BYTES;
+}
+
+static inline void guest_unmap_table(struct guest *guest)
+{
+	munmap(guest->header, guest->table_size);
+}
+
 static inline void guest_create(struct guest *guest, uint64_t nr_frames)
 {
 	const char *directory = getenv("PAGEHINTD_TEST_DIR");
@@ -98,12 +112,10 @@ static inline void guest_create(struct guest *guest, uint64_t nr_frames)
 		abort();
 	guest->ram = mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			  guest->ram_fd, 0);
-	guest->header = mmap(NULL, guest->table_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     guest->table_fd, 0);
 	guest->owner = calloc(nr_frames, 1);
-	if (guest->ram == MAP_FAILED || guest->header == MAP_FAILED || !guest->owner)
+	if (guest->ram == MAP_FAILED || !guest->owner)
 		abort();
-	guest->state = (uint8_t *)guest->header + PAGEHINT_HEADER_BYTES;
+	guest_map_table(guest);
 }
 
 static inline void guest_destroy(struct guest *guest)

@@ -316,6 +316,19 @@ reset_without_daemon()
 	qemu_stop
 }
 
+# All of it killed between system_reset and cont: a VM that ran runs again
+reset_half_done()
+{
+	files
+	printf 'HPRESRAN' | dd of="$dir/table" bs=1 seek=192 conv=notrunc status=none
+	qemu_start "${memory[@]}" "${table[@]}" "${device[@]}" -S
+	daemon_start
+	wait_for "a running VM" state_is running
+	wait_for "a clear table" table_is_zero
+	daemon_stop
+	qemu_stop
+}
+
 # shutdown=pause must not keep QEMU from ending
 power_off()
 {
@@ -388,7 +401,7 @@ destroy()
 
 failed=0
 for name in refused_share_off refused_master refused_wrong_table numa_memfd daemon_first reset \
-	    reset_while_stopped actions_restored reset_without_daemon power_off guest_resets \
+	    reset_while_stopped actions_restored reset_without_daemon reset_half_done power_off guest_resets \
 	    worker_replaced destroy; do
 	start=$(date +%s%N)
 	problems=
