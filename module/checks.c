@@ -117,7 +117,7 @@ int pagehint_check_attach_error(const char *target, int error, bool own_function
 			      "ftrace is switched off: set sysctl kernel.ftrace_enabled=1 and load again");
 	if (error == -EBUSY)
 		return refuse(EBUSY,
-			      "%s is already redirected by somebody else (a livepatch?): see /sys/kernel/tracing/enabled_functions (flag I), remove that user and load again",
+			      "%s is already redirected by somebody else (a livepatch? a BPF program?): see /sys/kernel/tracing/enabled_functions (flags I, D), remove that user and load again",
 			      target);
 	snprintf(why, PAGEHINT_WHY_BYTES,
 		 "%s could not be hooked (error %d): report it with the kernel's version",

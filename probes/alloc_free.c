@@ -62,7 +62,7 @@ static void set_original_bulk(unsigned long address)
  * May sleep inside the original, but only before it has taken a frame without
  * an event. Entries that the caller had filled already are stable and stay so.
  */
-static noinline unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
+static noinline __used unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
 {
 	unsigned long nr, i;
 	struct page *page;
@@ -84,6 +84,8 @@ static noinline unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
 	return nr;
 }
 
+PAGEHINT_DIRECT_ENTRY(direct_bulk, wrap_bulk);
+
 static int no_isolate(struct page *page, unsigned int order)
 {
 	return 0;
@@ -97,7 +99,7 @@ static void set_original_isolate(unsigned long address)
 }
 
 /* Under zone->lock with interrupts off: the block cannot be seen before this. */
-static noinline int wrap_isolate(struct page *page, unsigned int order)
+static noinline __used int wrap_isolate(struct page *page, unsigned int order)
 {
 	int taken;
 
@@ -109,6 +111,8 @@ static noinline int wrap_isolate(struct page *page, unsigned int order)
 	pagehint_wrapper_exit();
 	return taken;
 }
+
+PAGEHINT_DIRECT_ENTRY(direct_isolate, wrap_isolate);
 
 /* Under zone->lock, before the block is on its list again. */
 static void notrace probe_putback(unsigned long ip, unsigned long parent_ip,
@@ -159,12 +163,12 @@ struct pagehint_hook pagehint_unused_hooks[] = {
 	}, {
 		.target = PAGEHINT_BULK_TARGET, .name = "alloc_pages_bulk",
 		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
-		.probe = wrap_bulk, .set_original = set_original_bulk,
+		.probe = direct_bulk, .set_original = set_original_bulk,
 		.calls = calls_bulk,
 	}, {
 		.target = "__isolate_free_page", .name = "isolate_free_page",
 		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
-		.probe = wrap_isolate, .set_original = set_original_isolate,
+		.probe = direct_isolate, .set_original = set_original_isolate,
 		.calls = calls_isolate,
 	}, {
 		.target = "mm_page_free", .name = "mm_page_free",

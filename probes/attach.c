@@ -7,6 +7,13 @@
  * remove them while frames are hinted, and without FL_RECURSION, which would
  * skip our callback inside another one.
  *
+ * Wrappers are direct calls, which the kernel holds permanent too, and no
+ * IPMODIFY callbacks as those of livepatch: a callback shares its site with BPF
+ * trampolines, and attaching fentry and then fexit programs to a function that
+ * an IPMODIFY user has is an error of the kernel (seen with 6.1.192:
+ * bpf_trampoline_update() clears the func of an ftrace_ops in use), after which
+ * ftrace passes callbacks by. For us every page missed is a page destroyed.
+ *
  * Context: process; the caller serialises (module/main.c: control_mutex).
  * Detaching order, for every hook: no new call comes in; calls that are inside
  * come out; only then may what they use be taken away.
@@ -23,14 +30,6 @@
 #include <pagehint/hooks.h>
 
 DEFINE_PER_CPU(long, pagehint_inside);
-
-static void notrace redirect(unsigned long ip, unsigned long parent_ip,
-			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
-{
-	struct pagehint_hook *hook = container_of(ops, struct pagehint_hook, ops);
-
-	pagehint_ftrace_set_ip(fregs, (unsigned long)hook->probe);
-}
 
 static void find_tracepoint(struct tracepoint *tracepoint, void *data)
 {
@@ -97,19 +96,31 @@ static int attach_function(struct pagehint_hook *hook)
 	int err;
 
 	memset(&hook->ops, 0, sizeof(hook->ops));
-	hook->ops.flags = pagehint_left_out("permanent") ? 0 : FTRACE_OPS_FL_PERMANENT;
 	if (hook->mechanism == PAGEHINT_WRAPPER) {
 		hook->set_original(pagehint_behind_site(hook->symbol.site));
-		hook->ops.func = redirect;
-		hook->ops.flags |= FTRACE_OPS_FL_IPMODIFY;
-	} else {
-		hook->ops.func = hook->probe;
+		return pagehint_direct_register(&hook->ops, hook->symbol.site,
+						(unsigned long)hook->probe);
 	}
+	hook->ops.flags = FTRACE_OPS_FL_PERMANENT;
+	hook->ops.func = hook->probe;
 	err = ftrace_set_filter_ip(&hook->ops, hook->symbol.site, 0, 0);
 	if (err)
 		return err;
 	err = register_ftrace_function(&hook->ops);
 	if (err)
+		ftrace_free_filter(&hook->ops);
+	return err;
+}
+
+static int detach_function(struct pagehint_hook *hook)
+{
+	int err;
+
+	if (hook->mechanism == PAGEHINT_WRAPPER)
+		return pagehint_direct_unregister(&hook->ops, hook->symbol.site,
+						  (unsigned long)hook->probe);
+	err = unregister_ftrace_function(&hook->ops);
+	if (!err)
 		ftrace_free_filter(&hook->ops);
 	return err;
 }
@@ -147,13 +158,12 @@ static void detach(struct pagehint_hook *hook)
 	 * The kernel calls into this module for as long as this fails, so
 	 * whoever waits for us to go away has to wait too.
 	 */
-	while ((err = unregister_ftrace_function(&hook->ops)) != 0) {
+	while ((err = detach_function(hook)) != 0) {
 		if (!(tries++ % 60))
 			pr_err("ftrace does not release %s (error %d): the module stays until it does; reboot to get rid of it\n",
 			       hook->target, err);
 		msleep(1000);
 	}
-	ftrace_free_filter(&hook->ops);
 	hook->attached = false;
 }
 
@@ -276,7 +286,7 @@ static void set_proof_original(unsigned long address)
 	PAGEHINT_CALL_SET(proof_original, address);
 }
 
-static noinline long proof_wrapper(long a, long b)
+static noinline __used long proof_wrapper(long a, long b)
 {
 	long ret;
 
@@ -286,6 +296,8 @@ static noinline long proof_wrapper(long a, long b)
 	pagehint_wrapper_exit();
 	return ret + 1;
 }
+
+PAGEHINT_DIRECT_ENTRY(proof_direct, proof_wrapper);
 
 static void notrace proof_entry(unsigned long ip, unsigned long parent_ip,
 				struct ftrace_ops *ops, struct ftrace_regs *fregs)
@@ -339,7 +351,7 @@ int pagehint_hooks_prove(void)
 	/* ftrace keeps a list of its handles: not on the stack. */
 	static struct pagehint_hook wrapper = {
 		.target = "proof_target", .mechanism = PAGEHINT_WRAPPER,
-		.probe = proof_wrapper, .set_original = set_proof_original,
+		.probe = proof_direct, .set_original = set_proof_original,
 	};
 	static struct pagehint_hook entry = {
 		.target = "proof_target", .mechanism = PAGEHINT_ENTRY,

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Registers in an ftrace callback, and what lies behind an ftrace site. */
+/* ftrace: arguments in a callback, direct calls, what lies behind a site. */
 #ifndef _PAGEHINT_COMPAT_FTRACE_H
 #define _PAGEHINT_COMPAT_FTRACE_H
 
 #include <linux/ftrace.h>
+#include <linux/objtool.h>
 #include <linux/version.h>
 
-/* 6.2 (94d095ffa0e1) put accessors in the place of the bare registers. */
+#ifdef CONFIG_X86_64
+#include <asm/ibt.h>
+#endif
+
+/* 6.2 (94d095ffa0e1) put an accessor in the place of the bare registers. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#define pagehint_ftrace_set_ip(fregs, ip) \
-	ftrace_regs_set_instruction_pointer(fregs, ip)
 #define pagehint_ftrace_argument(fregs, n)	ftrace_regs_get_argument(fregs, n)
 #else
-#define pagehint_ftrace_set_ip(fregs, ip)	ftrace_instruction_pointer_set(fregs, ip)
 #define pagehint_ftrace_argument(fregs, n) \
 	regs_get_kernel_argument(&(fregs)->regs, n)
 #endif
@@ -22,5 +24,55 @@
  * instruction of MCOUNT_INSN_SIZE bytes on x86 and s390.
  */
 #define pagehint_behind_site(site)	((site) + MCOUNT_INSN_SIZE)
+
+/*
+ * A direct call: the site calls @address itself, with no callback in between.
+ * One user has it; another one, a BPF trampoline or a livepatch, gets -EBUSY.
+ * 6.5 (da8bdfbd4223) joined it to an ftrace_ops of the user's.
+ */
+static inline int pagehint_direct_register(struct ftrace_ops *ops,
+					   unsigned long site, unsigned long address)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	int err = ftrace_set_filter_ip(ops, site, 0, 0);
+
+	if (!err)
+		err = register_ftrace_direct(ops, address);
+	if (err)
+		ftrace_free_filter(ops);
+	return err;
+#else
+	return register_ftrace_direct(site, address);
+#endif
+}
+
+static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
+					     unsigned long site, unsigned long address)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	return unregister_ftrace_direct(ops, address, true);
+#else
+	return unregister_ftrace_direct(site, address);
+#endif
+}
+
+/*
+ * What a direct call has to go to for @function to run in the place of the
+ * function that the site is in: the return address into that one comes off the
+ * stack, its caller's is under it.
+ */
+#ifdef CONFIG_X86_64
+#define PAGEHINT_DIRECT_ENTRY(entry, function)				\
+	void entry(void);						\
+	asm(".pushsection .text\n"					\
+	    ".type " #entry ", @function\n"				\
+	    #entry ":\n"						\
+	    "	" ASM_ENDBR						\
+	    "	addq $8, %rsp\n"					\
+	    "	jmp " #function "\n"					\
+	    ".size " #entry ", . - " #entry "\n"			\
+	    ".popsection\n");						\
+	STACK_FRAME_NON_STANDARD(entry)
+#endif
 
 #endif /* _PAGEHINT_COMPAT_FTRACE_H */

@@ -4,9 +4,10 @@
  *
  * A TRACEPOINT hook's probe is called with the tracepoint's arguments. An
  * ENTRY hook's probe is an ftrace callback that runs before the function. A
- * WRAPPER hook's probe is called in the function's place, with its arguments,
- * and calls the original behind its ftrace site: so there is no recursion to
- * detect, and other users of the site are called once.
+ * WRAPPER hook's probe is the PAGEHINT_DIRECT_ENTRY() of a function that is
+ * called in the original's place, with its arguments, and calls the original
+ * behind its ftrace site: so there is no recursion to detect, and other users of
+ * the site are called once.
  */
 #ifndef _PAGEHINT_HOOKS_H
 #define _PAGEHINT_HOOKS_H

@@ -7,7 +7,6 @@
 #
 #   reload      unloaded, again and again
 #   toggle      unused= is switched off and on
-#   ftrace_off  ftrace is switched off, if the kernel lets it
 #
 # Ends with the load's verdict. With a rule left out the guest may break down.
 # shellcheck source=tests/cases/guest/lib.sh
@@ -34,13 +33,6 @@ cycle_toggle()
 	sleep 0.5
 	set_parameter unused 1
 	sleep 0.2
-}
-
-cycle_ftrace_off()
-{
-	loaded || load_test backend=loop leave_out="$rule"
-	! echo 0 >/proc/sys/kernel/ftrace_enabled 2>/dev/null || echo "ftrace is off"
-	sleep 1
 }
 
 rm -f /tmp/rule.status
