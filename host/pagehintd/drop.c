@@ -41,9 +41,10 @@ static uint32_t claim(uint8_t *state, const struct drop_range *range)
 
 	for (i = 0; i < range->count; i++) {
 		uint8_t old = table_read(state[i]);
+		unsigned int tries = SWAP_TRIES;
 
 		do {
-			if (!pagehint_host_may_claim(old) ||
+			if (!tries-- || !pagehint_host_may_claim(old) ||
 			    (old & PAGEHINT_USAGE_MASK) != range->usage)
 				return i;
 		} while (!__atomic_compare_exchange_n(&state[i], &old,
@@ -60,9 +61,10 @@ static void finish(uint8_t *state, uint32_t count, uint8_t (*move)(uint8_t))
 
 	for (i = 0; i < count; i++) {
 		uint8_t old = table_read(state[i]);
+		unsigned int tries = SWAP_TRIES;
 
 		/* Not ours any more only if the guest breaks the contract. */
-		while (pagehint_host_owns(old) &&
+		while (pagehint_host_owns(old) && tries-- &&
 		       !__atomic_compare_exchange_n(&state[i], &old, move(old), false,
 						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			;

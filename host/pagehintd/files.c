@@ -222,3 +222,20 @@ uint64_t files_allocated_bytes(const struct vm *vm)
 	}
 	return bytes;
 }
+
+/*
+ * NULL, or the path of a RAM file that has lost its end since it was opened: the
+ * guest's memory is gone, and what we know of its layout is wrong.
+ */
+const char *files_shrunk(const struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_ram; i++) {
+		struct stat st;
+
+		if (fstat(vm->ram[i].fd, &st) || (uint64_t)st.st_size < vm->ram[i].bytes)
+			return vm->ram[i].path;
+	}
+	return NULL;
+}

@@ -160,7 +160,8 @@ static const char *confirm_extent(struct lease_extent *extent, uint64_t proof_gf
  *
  * Writes nothing to the table.
  *
- * Return: true if at least one extent is confirmed.
+ * Return: true if at least one extent is confirmed. False with REFUSED_NOT: by
+ * now nobody asks any more.
  */
 bool lease_examine(struct lease *lease, const struct table *table,
 		   const struct guestmap *map, const struct ram_file *ram)
@@ -170,6 +171,9 @@ bool lease_examine(struct lease *lease, const struct table *table,
 	uint32_t i, nr;
 
 	memset(lease, 0, sizeof(*lease));
+	/* Left since the caller looked: 0 would match every guest without a lease. */
+	if (!boot_id)
+		return false;
 	lease->boot_id = boot_id;
 	if (!check_fixed_fields(lease, table, &table_bytes, &nr))
 		return false;

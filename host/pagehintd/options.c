@@ -34,7 +34,7 @@ static const char help[] =
 "  --status           print the state of the daemon at --control\n"
 "  --help, --version\n"
 "Exit codes: 0 stopped, or all VMs ended; 1 internal; 2 usage; 3 a file;\n"
-"4 locked by another pagehintd; 5 refused configuration; 6 QEMU; 7 table lost.\n"
+"4 locked by another pagehintd; 5 refused configuration; 6 QEMU; 7 a file shrank.\n"
 "SIGUSR1 prints the state to stderr. See pagehintd(8).\n";
 
 static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));

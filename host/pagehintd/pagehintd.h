@@ -38,7 +38,7 @@ enum exit_code {
 	EXIT_LOCKED	= 4,	/* another pagehintd has the VM */
 	EXIT_REFUSED	= 5,	/* a configuration under which nothing may be dropped */
 	EXIT_QEMU	= 6,	/* QEMU gives no answer that makes sense */
-	EXIT_TABLE_LOST	= 7,	/* the table file shrank under the mapping */
+	EXIT_FILE_LOST	= 7,	/* the table or a RAM file shrank while in use */
 	/* workers only */
 	EXIT_DETACHED	= 20,	/* the VM ended */
 };
@@ -202,6 +202,7 @@ int options_parse(struct options *options, int argc, char **argv);
 /* files.c */
 int files_open(struct vm *vm, unsigned int nr_vms);
 uint64_t files_allocated_bytes(const struct vm *vm);
+const char *files_shrunk(const struct vm *vm);
 
 /* supervisor.c */
 int supervise(struct vm *vm, unsigned int nr_vms, const char *control);

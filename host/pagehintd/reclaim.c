@@ -20,6 +20,7 @@ struct pass {
 	struct worker *worker;
 	const struct lease_extent *extent;
 	bool stopped;
+	uint64_t dropping_ns;	/* drops, and waiting for tokens */
 };
 
 /* Has nothing come that must be seen before the next frame is dropped? */
@@ -74,9 +75,8 @@ static bool above_target(struct worker *worker)
 	return false;
 }
 
-static bool take(void *context, uint64_t first, uint32_t count)
+static bool take_range(struct pass *pass, uint64_t first, uint32_t count)
 {
-	struct pass *pass = context;
 	struct worker *worker = pass->worker;
 	struct drop_range range = {
 		.first = first,
@@ -114,15 +114,28 @@ static bool take(void *context, uint64_t first, uint32_t count)
 	return !pass->stopped;
 }
 
+static bool take(void *context, uint64_t first, uint32_t count)
+{
+	struct pass *pass = context;
+	uint64_t start = now_ns();
+	bool go_on = take_range(pass, first, count);
+
+	pass->dropping_ns += now_ns() - start;
+	return go_on;
+}
+
 /**
  * reclaim_scan - look at every confirmed frame once, drop what is ripe
  *
  * A pass that is stopped does not look at the rest; frames there keep their
  * age, which is what the next pass sees.
+ *
+ * Return: how long it took to look, without what dropping took.
  */
-void reclaim_scan(struct worker *worker)
+uint64_t reclaim_scan(struct worker *worker)
 {
 	struct pass pass = { .worker = worker };
+	uint64_t start = now_ns();
 	unsigned int i;
 
 	scan_begin(&worker->scan, now_ns());
@@ -144,4 +157,5 @@ void reclaim_scan(struct worker *worker)
 		shared_add(worker->shared->heartbeat, 1);
 	}
 	shared_add(worker->shared->nr_scans, 1);
+	return now_ns() - start - pass.dropping_ns;
 }

@@ -22,6 +22,16 @@
 #define STAMP_RIPE	255
 #define STAMP_CYCLE	254	/* others: 1..254 */
 
+#define INTERVAL_MIN_NS	(5 * NSEC_PER_MSEC)
+#define INTERVAL_MAX_NS	(250 * NSEC_PER_MSEC)
+/*
+ * How dear a look is, the guest decides: by its size and by how it mixes the
+ * bytes. So it takes this part of one CPU at most, whatever the interval: where
+ * there was nothing to take, and where there was.
+ */
+#define IDLE_CPU_PART	20
+#define BUSY_CPU_PART	4
+
 /* Eight state bytes at once */
 typedef uint64_t __attribute__((may_alias)) word_t;
 
@@ -205,6 +215,25 @@ bool scan_piece(struct scan *scan, const struct scan_piece *piece,
 		i += nr;
 	}
 	return hand_over(&run, take, context);
+}
+
+/**
+ * scan_interval - when to look again, after the scan that just ended
+ * @took_ns: how long it took to look, without the drops
+ */
+uint64_t scan_interval(const struct scan *scan, unsigned int age_ms, uint64_t took_ns)
+{
+	uint64_t interval = age_ms * NSEC_PER_MSEC / 4;
+	uint64_t least = took_ns * (scan->nr_unused ? BUSY_CPU_PART : IDLE_CPU_PART);
+
+	if (interval < INTERVAL_MIN_NS)
+		interval = INTERVAL_MIN_NS;
+	/* Nothing to take: look less often, but soon enough to see an age. */
+	if (!scan->nr_unused && interval < INTERVAL_MIN_NS * 4)
+		interval = INTERVAL_MIN_NS * 4;
+	if (interval > INTERVAL_MAX_NS)
+		interval = INTERVAL_MAX_NS;
+	return interval < least ? least : interval;
 }
 
 /* Adds to @frames, by enum frame_state. For people: nothing is ordered. */

@@ -33,6 +33,7 @@ void scan_forget(struct scan *scan);
 void scan_begin(struct scan *scan, uint64_t now_ns);
 bool scan_piece(struct scan *scan, const struct scan_piece *piece,
 		scan_take_fn take, void *context);
+uint64_t scan_interval(const struct scan *scan, unsigned int age_ms, uint64_t took_ns);
 void scan_histogram(const uint8_t *state, uint64_t nr, uint64_t *frames);
 
 #endif /* _SCAN_H */

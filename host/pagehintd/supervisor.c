@@ -105,8 +105,8 @@ static void recovered(struct supervisor *supervisor, unsigned int at, int status
 {
 	struct ward *ward = &supervisor->ward[at];
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TABLE_LOST)
-		give_up(supervisor, at, EXIT_TABLE_LOST);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FILE_LOST)
+		give_up(supervisor, at, EXIT_FILE_LOST);
 	else if (supervisor->stopping)
 		give_up(supervisor, at, EXIT_OK);
 	else

@@ -65,8 +65,9 @@ uint64_t recover_range(struct table *table, uint64_t first, uint64_t count)
 		count = table->nr_frames - first;
 	for (i = first; i < first + count; i++) {
 		uint8_t old = table_read(table->state[i]);
+		unsigned int tries = SWAP_TRIES;
 
-		while (pagehint_host_owns(old)) {
+		while (pagehint_host_owns(old) && tries--) {
 			if (!__atomic_compare_exchange_n(&table->state[i], &old,
 							 pagehint_host_recover(old), false,
 							 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))

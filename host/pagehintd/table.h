@@ -22,6 +22,13 @@ void table_zero(struct table *table);
 #define table_write(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
 #define table_write_release(field, value) \
 	__atomic_store_n(&(field), value, __ATOMIC_RELEASE)
+/*
+ * A byte that the host owns changes twice under an honest guest: its usage and
+ * its temperature. One that changes more often is left to the guest that does
+ * it, or it could keep us in a compare-and-swap loop for as long as it likes.
+ */
+#define SWAP_TRIES		1000
+
 #define full_barrier()		 __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 uint64_t recover_range(struct table *table, uint64_t first, uint64_t count);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,10 +21,10 @@
 
 #define LEASE_POLL_NS		(20 * NSEC_PER_MSEC)
 #define LEASE_RETRY_NS		(100 * NSEC_PER_MSEC)
-#define SCAN_MIN_NS		(5 * NSEC_PER_MSEC)
-#define SCAN_MAX_NS		(250 * NSEC_PER_MSEC)
-/* A pass takes at most this part of the time, without what it drops. */
-#define SCAN_CPU_PART		20
+#define MAP_RETRY_NS		(10 * NSEC_PER_SEC)
+/* What the guest causes takes such a part of one CPU at most; see also scan.c. */
+#define LEASE_CPU_PART		20
+#define HISTOGRAM_CPU_PART	100
 #define LOGS_PER_MINUTE		10
 
 static const char *const leaving_names[] = {
@@ -35,21 +36,37 @@ static const char *const leaving_names[] = {
 	[PAGEHINT_LEAVING_SLEEP] = "suspend or hibernation",
 };
 
-static const char *table_path;
+/* What a signal handler has to say, written down before. */
+static const struct table *signal_table;
+static char text_shrank[512], text_unreadable[512];
 
-/* Only the mapped table can do this: somebody truncated its file. */
+/*
+ * Only the mapped table can do this: somebody truncated its file, or its file
+ * system has no room for a page that was never written. One write, as log_info().
+ */
 static void table_lost(int signal)
 {
-	static const char text[] =
-		"pagehintd: the table file shrank while in use; the VM is given up: ";
+	const char *text = table_intact(signal_table) ? text_unreadable : text_shrank;
 	ssize_t ignored;
 
 	(void)signal;
-	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
-	ignored = write(STDERR_FILENO, table_path, strlen(table_path));
-	ignored = write(STDERR_FILENO, "\n", 1);
+	ignored = write(STDERR_FILENO, text, strlen(text));
 	(void)ignored;
-	_exit(EXIT_TABLE_LOST);
+	_exit(EXIT_FILE_LOST);
+}
+
+static void watch_for_table_lost(const struct vm *vm, const struct table *table)
+{
+	struct sigaction on_bus = { .sa_handler = table_lost };
+
+	snprintf(text_shrank, sizeof(text_shrank),
+		 "pagehintd: %s: the table file %.300s shrank while in use; the VM is given up\n",
+		 vm->name, vm->table_path);
+	snprintf(text_unreadable, sizeof(text_unreadable),
+		 "pagehintd: %s: the table file %.300s cannot be used (SIGBUS): is its file system full? The VM is given up\n",
+		 vm->name, vm->table_path);
+	signal_table = table;
+	sigaction(SIGBUS, &on_bus, NULL);
 }
 
 /* A guest chooses how often it asks: it must not fill the host's log. */
@@ -71,22 +88,22 @@ static void heartbeat(void *context)
 	shared_add(worker->shared->heartbeat, 1);
 }
 
-/* Somebody asks for a lease. Armed before host_gen is given out: reset.c. */
-static void try_lease(struct worker *worker)
+/*
+ * Armed before host_gen is given out: reset.c.
+ *
+ * Return: when to try again, if it must be: a guest may ask as often as it likes.
+ */
+static uint64_t examine_and_offer(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
 	struct lease *lease = &worker->lease;
 
-	if (now_ns() < worker->next_lease_ns)
-		return;
-	worker->next_lease_ns = now_ns() + LEASE_RETRY_NS;
 	if (vm->qmp_path && !vm->nr_map_text &&
-	    qemu_read_map(&worker->qmp, vm, worker->pid, &worker->map) != EXIT_OK) {
-		worker->next_lease_ns = now_ns() + 10 * NSEC_PER_SEC;
-		return;
-	}
-	scan_forget(&worker->scan);
+	    qemu_read_map(&worker->qmp, vm, worker->pid, &worker->map) != EXIT_OK)
+		return MAP_RETRY_NS;
 	if (!lease_examine(lease, &worker->table, &worker->map, vm->ram)) {
+		if (lease->refusal == REFUSED_NOT)
+			return LEASE_RETRY_NS;
 		shared_add(worker->shared->refusals[lease->refusal], 1);
 		memcpy(worker->shared->why, lease->why, sizeof(lease->why));
 		if (lease->refusal != REFUSED_MAGIC && lease->refusal != REFUSED_VERSION &&
@@ -94,18 +111,34 @@ static void try_lease(struct worker *worker)
 			lease_announce(&worker->table);
 		if (may_log(worker))
 			log_info(vm->name, "the guest is refused: %s", lease->why);
-		return;
+		return LEASE_RETRY_NS;
 	}
+	scan_forget(&worker->scan);
 	memcpy(worker->shared->why, lease->why, sizeof(lease->why));
 	if (lease->why[0] && may_log(worker))
 		log_info(vm->name, "%s", lease->why);
 	worker->drop.nr_dropped = 0;
 	if (vm->dry_run) {
 		lease->state = LEASE_IN_FORCE;
-		return;
+		return LEASE_RETRY_NS;
 	}
 	if (!reset_arm(worker) || !lease_offer(lease, &worker->table))
 		memset(lease, 0, sizeof(*lease));
+	return LEASE_RETRY_NS;
+}
+
+/* Somebody asks for a lease. */
+static void try_lease(struct worker *worker)
+{
+	uint64_t start = now_ns(), wait, took;
+
+	if (start < worker->next_lease_ns)
+		return;
+	wait = examine_and_offer(worker);
+	took = now_ns() - start;
+	if (wait < took * LEASE_CPU_PART)
+		wait = took * LEASE_CPU_PART;
+	worker->next_lease_ns = now_ns() + wait;
 }
 
 static void lease_step(struct worker *worker)
@@ -139,17 +172,27 @@ static void lease_step(struct worker *worker)
 	shared_set(worker->shared->nr_confirmed, lease->nr_confirmed);
 }
 
-static void once_a_second(struct worker *worker)
+static void count_frames(struct worker *worker)
 {
-	uint64_t frames[NR_FRAME_STATES] = { 0 };
-	struct timespec cpu;
+	uint64_t frames[NR_FRAME_STATES] = { 0 }, start = now_ns();
 	unsigned int i;
+
+	if (start < worker->next_histogram_ns)
+		return;
 
 	for (i = 0; i < worker->lease.nr_extents; i++)
 		scan_histogram(&worker->table.state[worker->lease.extents[i].first],
 			       worker->lease.extents[i].nr_frames, frames);
 	for (i = 0; i < NR_FRAME_STATES; i++)
 		shared_set(worker->shared->frames[i], frames[i]);
+	worker->next_histogram_ns = start + (now_ns() - start) * HISTOGRAM_CPU_PART;
+}
+
+static void once_a_second(struct worker *worker)
+{
+	struct timespec cpu;
+
+	count_frames(worker);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	shared_set(worker->shared->cpu_ns, cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec);
 	if (worker->attached)
@@ -158,28 +201,18 @@ static void once_a_second(struct worker *worker)
 
 static void reclaim(struct worker *worker)
 {
-	uint64_t age_ns = worker->vm->unused_age_ms * NSEC_PER_MSEC;
-	uint64_t interval = age_ns / 4, start = now_ns(), took;
+	uint64_t took;
 	bool may = worker->lease.state == LEASE_IN_FORCE && !worker->pinned;
 
 	shared_set(worker->shared->pause, worker->pinned ? PAUSE_PINNED :
 		   worker->vm->dry_run ? PAUSE_DRY_RUN : PAUSE_NOT);
 	if (!may) {
-		worker->next_scan_ns = start + LEASE_POLL_NS;
+		worker->next_scan_ns = now_ns() + LEASE_POLL_NS;
 		return;
 	}
-	reclaim_scan(worker);
-	took = now_ns() - start;
-	if (interval < SCAN_MIN_NS)
-		interval = SCAN_MIN_NS;
-	/* Nothing to take: look less often, but soon enough to see an age. */
-	if (!worker->scan.nr_unused && interval < SCAN_MIN_NS * 4)
-		interval = SCAN_MIN_NS * 4;
-	if (interval > SCAN_MAX_NS)
-		interval = SCAN_MAX_NS;
-	if (interval < took * SCAN_CPU_PART && !worker->scan.nr_unused)
-		interval = took * SCAN_CPU_PART;
-	worker->next_scan_ns = now_ns() + interval;
+	took = reclaim_scan(worker);
+	worker->next_scan_ns = now_ns() +
+			       scan_interval(&worker->scan, worker->vm->unused_age_ms, took);
 }
 
 static bool vm_ended(const struct worker *worker)
@@ -219,13 +252,19 @@ static void wait_for_something(struct worker *worker)
 static enum exit_code turn(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
+	const char *shrunk = files_shrunk(vm);
 
 	heartbeat(worker);
 	read_signals(worker);
 	if (!table_intact(&worker->table)) {
 		log_info(vm->name, "the table file %s shrank while in use; the VM is given up",
 			 vm->table_path);
-		return EXIT_TABLE_LOST;
+		return EXIT_FILE_LOST;
+	}
+	if (shrunk) {
+		log_info(vm->name, "the RAM file %s shrank while in use; the VM is given up",
+			 shrunk);
+		return EXIT_FILE_LOST;
 	}
 	if (vm_ended(worker)) {
 		log_info(vm->name, "process %d ended", (int)worker->pid);
@@ -281,11 +320,9 @@ static void recover(struct worker *worker)
 static bool set_up(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
-	struct sigaction on_bus = { .sa_handler = table_lost };
 	sigset_t mask;
 
-	table_path = vm->table_path;
-	sigaction(SIGBUS, &on_bus, NULL);
+	watch_for_table_lost(vm, &worker->table);
 	sigfillset(&mask);
 	sigdelset(&mask, SIGBUS);
 	sigdelset(&mask, SIGSEGV);
@@ -357,7 +394,7 @@ int worker_run(const struct vm *vm, struct vm_shared *shared, bool recover_only)
 		wait_for_something(&worker);
 
 	shared_set(shared->lease, LEASE_NONE);
-	if (result == EXIT_TABLE_LOST)
+	if (!table_intact(&worker.table))
 		return result;
 	if (!vm->dry_run) {
 		lease_withdraw(&worker.lease, &worker.table);

@@ -48,6 +48,7 @@ struct worker {
 	uint64_t next_lease_ns;
 	uint64_t next_connect_ns;
 	uint64_t next_second_ns;
+	uint64_t next_histogram_ns;
 	uint64_t next_scan_ns;
 	uint64_t log_window_ns;
 	unsigned int nr_logged;
@@ -69,6 +70,6 @@ void reset_leave(struct worker *worker);
 
 /* reclaim.c */
 bool worker_undisturbed(void *context);
-void reclaim_scan(struct worker *worker);
+uint64_t reclaim_scan(struct worker *worker);
 
 #endif /* _WORKER_H */

@@ -140,6 +140,25 @@ static void scan_ripe_stays_ripe(void)
 	munmap(scan.stamp, SCAN_FRAMES);
 }
 
+/* However dear a look is, it does not take more of a CPU than it may. */
+static void scan_cpu(void)
+{
+	struct scan scan = { .nr_unused = 0 };
+	uint64_t took;
+
+	for (took = 1000; took < 10000 * MS; took *= 3) {
+		scan.nr_unused = 0;
+		CHECK(scan_interval(&scan, 0, took) >= 20 * took, "idle, %lu ns", took);
+		scan.nr_unused = 1;
+		CHECK(scan_interval(&scan, 0, took) >= 4 * took, "busy, %lu ns", took);
+	}
+	CHECK(scan_interval(&scan, 0, 1000) == 5 * MS, "the shortest");
+	CHECK(scan_interval(&scan, 100, 1000) == 25 * MS, "a quarter of the age");
+	CHECK(scan_interval(&scan, 60000, 1000) == 250 * MS, "the longest");
+	scan.nr_unused = 0;
+	CHECK(scan_interval(&scan, 0, 1000) == 20 * MS, "idle");
+}
+
 static void histogram(void)
 {
 	static _Alignas(8) uint8_t state[SCAN_FRAMES];
@@ -322,6 +341,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "scan_model", scan_model },
 		{ "scan_ripe_stays_ripe", scan_ripe_stays_ripe },
+		{ "scan_cpu", scan_cpu },
 		{ "histogram", histogram },
 		{ "drop_results", drop_results },
 		{ "drop_fails", drop_fails },

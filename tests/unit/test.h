@@ -7,7 +7,7 @@
  *
  * The suite is the program's own name. Details of failures go to stderr.
  *
- * usage: PROGRAM [--short] [--seed N] [CASE...]
+ * usage: PROGRAM [--short] [--seed N] [--rounds N] [CASE...]
  */
 #ifndef _TEST_H
 #define _TEST_H
@@ -38,6 +38,7 @@ static struct {
 	const char *suite;
 	const char *name;	/* of the case that runs */
 	bool brief;		/* --short */
+	uint64_t rounds;	/* --rounds, 0: the case decides */
 	uint64_t seed;
 	uint64_t failures;	/* of the case that runs; atomic */
 	char text[256];
@@ -162,6 +163,10 @@ static inline int test_main(int argc, char **argv,
 		}
 		if (!strcmp(argv[arg], "--seed") && arg + 1 < argc) {
 			test.seed = strtoull(argv[++arg], NULL, 0);
+			continue;
+		}
+		if (!strcmp(argv[arg], "--rounds") && arg + 1 < argc) {
+			test.rounds = strtoull(argv[++arg], NULL, 0);
 			continue;
 		}
 		for (i = 0; i < nr; i++) {
