@@ -200,7 +200,9 @@ int pagehint_check_header(const struct pagehint_header *header, char *why)
  * @need_zeros: init_on_free=1: allocations rely on free pages being zero
  * @why: the sentence when refused
  *
- * No host yet (all zero) is no reason to refuse.
+ * No host yet (all zero) is no reason to refuse; a generation without the rest
+ * is. @header may be the page itself, which the host writes to meanwhile: what
+ * is found good is what is read, once.
  *
  * Return: 0, -EINVAL (not a host), -EPROTO (version or features) or
  * -EOPNOTSUPP (the host lacks something).
@@ -208,22 +210,26 @@ int pagehint_check_header(const struct pagehint_header *header, char *why)
 int pagehint_check_host(const struct pagehint_header *header, bool need_zeros,
 			char *why)
 {
-	if (!header->host_magic)
+	u64 magic = READ_ONCE(header->host_magic);
+	u32 version = READ_ONCE(header->host_version);
+	u64 features = READ_ONCE(header->host_features);
+
+	if (!magic && !READ_ONCE(header->host_gen))
 		return 0;
-	if (header->host_magic != PAGEHINT_HOST_MAGIC)
+	if (magic != PAGEHINT_HOST_MAGIC)
 		return refuse(EINVAL,
 			      "the host's part of the table is not pagehintd's: expected magic %#llx, found %#llx; zero the table file on the host",
-			      PAGEHINT_HOST_MAGIC, (unsigned long long)header->host_magic);
-	if (header->host_version != PAGEHINT_VERSION)
+			      PAGEHINT_HOST_MAGIC, (unsigned long long)magic);
+	if (version != PAGEHINT_VERSION)
 		return refuse(EPROTO,
 			      "the host speaks version %u of the table and this module version %u: upgrade the older of pagehintd and pagehint.ko",
-			      header->host_version, PAGEHINT_VERSION);
-	if (header->host_features & ~PAGEHINT_F_ALL)
+			      version, PAGEHINT_VERSION);
+	if (features & ~PAGEHINT_F_ALL)
 		return refuse(EPROTO,
 			      "the host has features %#llx (version %u) of which this module (version %u) knows only %#llx: upgrade pagehint.ko",
-			      (unsigned long long)header->host_features,
-			      header->host_version, PAGEHINT_VERSION, PAGEHINT_F_ALL);
-	if (need_zeros && !(header->host_features & PAGEHINT_F_ZERO))
+			      (unsigned long long)features, version,
+			      PAGEHINT_VERSION, PAGEHINT_F_ALL);
+	if (need_zeros && !(features & PAGEHINT_F_ZERO))
 		return refuse(EOPNOTSUPP,
 			      "init_on_free=1 needs a host whose dropped pages read as zeros (feature bit 3): upgrade pagehintd or boot with init_on_free=0");
 	return 0;

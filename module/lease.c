@@ -15,6 +15,7 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
@@ -33,8 +34,12 @@
 
 static struct pagehint_header *header;
 static struct page *proofs[PAGEHINT_MAX_EXTENTS];
-/* The last host_gen that was looked at and found wanting: logged once. */
+/*
+ * The last host_gen that was looked at and found wanting: logged once. A host
+ * that has a new one each time must not fill the guest's log.
+ */
 static u64 refused_gen;
+static DEFINE_RATELIMIT_STATE(refusals, 60 * HZ, 5);
 
 static void poll(struct work_struct *work);
 static DECLARE_DELAYED_WORK(poll_work, poll);
@@ -317,7 +322,10 @@ static void poll(struct work_struct *work)
 
 		if (gen && pagehint_check_host(header, want_init_on_free(), why)) {
 			refused_gen = gen;
-			pr_err("%s; nothing is given to this host\n", why);
+			/* Not to the one before it either, whose line this was. */
+			WRITE_ONCE(header->host_gen_echo, 0);
+			if (__ratelimit(&refusals))
+				pr_err("%s; nothing is given to this host\n", why);
 		} else {
 			/* Release: nothing that the host takes under it is older. */
 			smp_store_release(&header->host_gen_echo, gen);

@@ -6,7 +6,7 @@
 
 UNIT_BUILD := $(BUILD)/tests/unit
 UNIT_PROGRAMS := $(addprefix $(UNIT_BUILD)/,page_state_table page_state_host page_state_ranges \
-	page_state_interleave page_state_threads page_state_threads.tsan checks_test)
+	page_state_interleave page_state_threads page_state_threads.tsan checks_test checks_fuzz)
 UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
 # With a real QEMU: not for `make check`, which works without one.
@@ -43,7 +43,7 @@ $(UNIT_BUILD)/page_state_threads.tsan: $(UNIT_THREADS) module/page_state.c $(UNI
 		-o $@.page_state.o module/page_state.c
 	$(CC) $(UNIT_CFLAGS) -fsanitize=thread -o $@ $(UNIT_THREADS) $@.page_state.o
 
-$(UNIT_BUILD)/checks_test: tests/unit/checks_test.c module/checks.c $(UNIT_HEADERS) \
+$(UNIT_BUILD)/checks_%: tests/unit/checks_%.c module/checks.c $(UNIT_HEADERS) \
 			   | setup-build setup-check
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
