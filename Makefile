@@ -72,6 +72,13 @@ $(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -o $@ $<
 
+# A host that breaks the contract, for the cases hostile_*
+$(BUILD)/tests/hostile-host: tests/vm/hostile-host.c include/uapi/pagehint.h | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -o $@ $<
+
+vm: $(BUILD)/tests/hostile-host
+
 guest-tools: | setup-build setup-vm
 	@for arch in $$(awk '$$1 !~ /^#/ && NF { print $$2 }' tests/vm/kernels | sort -u); do \
 		tests/vm/fetch-tools $$arch; \
