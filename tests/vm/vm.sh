@@ -145,6 +145,8 @@ vm_qemu_program()
 	vm_qemu=("$directory/${program#*:}" -L "$directory/firmware" -L /usr/share/seabios)
 }
 
+# no_timer_check: a busy host without KVM may not deliver the timer in time, and
+# the kernel would take that for broken hardware and stop.
 vm_command_line()
 {
 	vm_qemu_program
@@ -152,7 +154,7 @@ vm_command_line()
 		-accel "$vm_accel" -cpu max -smp "$vm_smp"
 		-m "${vm_mem}M"
 		-kernel "$cache/kernels/$vm_kernel/vmlinuz" -initrd "$vm_initrd"
-		-append "console=ttyS0 loglevel=5 panic=1 oops=panic $vm_cmdline"
+		-append "console=ttyS0 loglevel=5 panic=1 oops=panic no_timer_check $vm_cmdline"
 		-chardev "file,id=console,path=$vm_console,append=on" -serial chardev:console
 		-qmp "unix:$vm_qmp_own,server=on,wait=off"
 		-qmp "unix:$vm_qmp_daemon,server=on,wait=off"
