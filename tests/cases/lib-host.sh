@@ -37,10 +37,12 @@ lease_in_force()
 		grep -q "^pagehintd_lease{vm=\"${1:-test}\",.*\"in_force\"} 1\$"
 }
 
-# In the guest: load the module and wait for the lease
+# In the guest: load the module and wait for the lease. With a name in $left_out
+# the test build, without that hook or rule.
 guest_load()
 {
-	vm_run -t 60 "modctl load /modules/pagehint.ko $*" || fail "the module was refused"
+	vm_run -t 60 "modctl load /modules/pagehint${left_out:+-test}.ko" \
+		"${left_out:+leave_out=$left_out} $*" || fail "the module was refused"
 	wait_until 30 "a lease" lease_in_force
 }
 

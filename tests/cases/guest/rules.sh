@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# rules.sh SCENARIO NAME SECONDS: what the case `rule` does in the guest: under
+# rules.sh SCENARIO NAME SECONDS DELAY: what the case `rule` does in the guest: under
 # memory load with verified contents, and the hostile host of backend loop, a
 # test build with the rule NAME left out ("none": all kept) is loaded and
 #
 #   reload      unloaded, again and again
 #   toggle      unused= is switched off and on
 #
+# DELAY: of allocstress (bulk_delay_ms).#
 # Ends with the load's verdict. With a rule left out the guest may break down.
 # shellcheck source=tests/cases/guest/lib.sh
 . /cases/lib.sh
@@ -15,9 +16,7 @@
 scenario=$1
 rule=$2
 seconds=$3
-# Long in the bulk allocator only where that is what matters: it is slow.
-delay=0
-[ "$rule" != attach_grace ] && [ "$scenario" != reload ] || delay=50
+delay=$4
 
 cycle_reload()
 {
