@@ -293,7 +293,7 @@ static unsigned long scan_pageblock(struct zone *zone, unsigned long pfn,
 			break;
 		if (pagehint_left_out("scan_lock")) {
 			spin_unlock_irqrestore(&zone->lock, flags);
-			udelay(100);
+			mdelay(2);
 			spin_lock_irqsave(&zone->lock, flags);
 		}
 		if (pagehint_table_covers(pfn))

@@ -252,8 +252,7 @@ int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
 			return err;
 		}
 	}
-	if (!pagehint_left_out("attach_grace"))
-		synchronize_rcu_tasks();
+	synchronize_rcu_tasks();
 	return 0;
 }
 

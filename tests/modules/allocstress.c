@@ -7,7 +7,6 @@
  * in /sys/module/allocstress/parameters.
  */
 #include <linux/delay.h>
-#include <linux/ftrace.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/kthread.h>
@@ -21,10 +20,6 @@
 static unsigned int hold_ms = 20;
 module_param(hold_ms, uint, 0444);
 MODULE_PARM_DESC(hold_ms, "time between fill and verification in milliseconds (default 20)");
-
-static unsigned int bulk_delay_ms;
-module_param(bulk_delay_ms, uint, 0444);
-MODULE_PARM_DESC(bulk_delay_ms, "time that the bulk thread stays at the entry of the bulk allocator, in milliseconds, so that hooks attached meanwhile do not see it (default 0)");
 
 static ulong contig_taken;
 module_param(contig_taken, ulong, 0444);
@@ -165,64 +160,23 @@ static int bulk_loop(void *unused)
 	return 0;
 }
 
-/*
- * Holds the bulk thread up when it has entered the bulk allocator and has not
- * taken a page yet; without sleeping, as an interrupt or a host would.
- */
-static void notrace hold_up(unsigned long ip, unsigned long parent_ip,
-			    struct ftrace_ops *ops, struct ftrace_regs *fregs)
-{
-	if (in_task() && current == READ_ONCE(bulk_task))
-		mdelay(bulk_delay_ms);
-}
-
-static struct ftrace_ops hold_up_ops = {
-	.func = hold_up,
-	.flags = FTRACE_OPS_FL_RECURSION,
-};
-
-static int start_delay(void)
-{
-	static char function[] = "__alloc_pages_bulk";
-	int err;
-
-	if (!bulk_delay_ms)
-		return 0;
-	err = ftrace_set_filter(&hold_up_ops, function, strlen(function), 1);
-	return err ?: register_ftrace_function(&hold_up_ops);
-}
-
 static int __init allocstress_init(void)
 {
-	int err = start_delay();
-
-	if (err)
-		return err;
 	contig_task = kthread_run(contig_loop, NULL, "allocstress/contig");
-	if (IS_ERR(contig_task)) {
-		err = PTR_ERR(contig_task);
-		goto err_delay;
-	}
+	if (IS_ERR(contig_task))
+		return PTR_ERR(contig_task);
 	bulk_task = kthread_run(bulk_loop, NULL, "allocstress/bulk");
 	if (IS_ERR(bulk_task)) {
-		err = PTR_ERR(bulk_task);
 		kthread_stop(contig_task);
-		goto err_delay;
+		return PTR_ERR(bulk_task);
 	}
 	return 0;
-
-err_delay:
-	if (bulk_delay_ms)
-		unregister_ftrace_function(&hold_up_ops);
-	return err;
 }
 
 static void __exit allocstress_exit(void)
 {
 	kthread_stop(bulk_task);
 	kthread_stop(contig_task);
-	if (bulk_delay_ms)
-		unregister_ftrace_function(&hold_up_ops);
 }
 
 module_init(allocstress_init);

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# rules.sh SCENARIO NAME SECONDS DELAY: what the case `rule` does in the guest: under
+# rules.sh SCENARIO NAME SECONDS: what the case `rule` does in the guest: under
 # memory load with verified contents, and the hostile host of backend loop, a
 # test build with the rule NAME left out ("none": all kept) is loaded and
 #
 #   reload      unloaded, again and again
 #   toggle      unused= is switched off and on
 #
-# DELAY: of allocstress (bulk_delay_ms).#
 # Ends with the load's verdict. With a rule left out the guest may break down.
 # shellcheck source=tests/cases/guest/lib.sh
 . /cases/lib.sh
@@ -16,7 +15,6 @@
 scenario=$1
 rule=$2
 seconds=$3
-delay=$4
 
 cycle_reload()
 {
@@ -35,7 +33,7 @@ cycle_toggle()
 }
 
 rm -f /tmp/rule.status
-modctl load /modules/allocstress.ko hold_ms=20 bulk_delay_ms=$delay || fail "allocstress.ko: refused"
+modctl load /modules/allocstress.ko hold_ms=20 || fail "allocstress.ko: refused"
 load_start $((seconds + 30)) 256
 (while [ ! -e /tmp/rule.status ]; do
 	echo 1 >/proc/sys/vm/compact_memory
