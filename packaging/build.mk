@@ -42,6 +42,9 @@ install: $(BUILD)/host/pagehintd ## pagehintd, its manual and unit; PREFIX=, DES
 uninstall: ## what make install has put there
 	rm -f $(SBIN_DIR)/pagehintd $(MAN_DIR)/pagehintd.8 $(UNIT_DIR)/pagehintd@.service
 
+check-packaging: $(BUILD)/host/pagehintd | setup-check
+	@tests/check/packaging $<
+
 # Tests: all that an administrator does, below build/packaging
 test-packaging: vm packaging-tools ## installing as documented: DKMS, signing, the unit, QEMU's and libvirt's configuration
 	@tests/packaging/run
@@ -50,4 +53,4 @@ packaging-tools: | setup-build
 	@tests/vm/setup packaging
 	@tests/packaging/fetch-dkms
 
-.PHONY: dkms-install dkms-remove sign install uninstall test-packaging packaging-tools
+.PHONY: dkms-install dkms-remove sign install uninstall test-packaging packaging-tools check-packaging
