@@ -4,7 +4,6 @@
  * to know of resets. Nothing is offered to a guest before all this is done.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -31,29 +30,12 @@ bool worker_pinned(struct worker *worker)
 	return worker->pinned;
 }
 
-/* Best effort: an action set later over QMP does not show here. */
-static void warn_of_reboot(const struct vm *vm, pid_t pid)
+static void warn_of_reboot(const struct worker *worker)
 {
-	char path[64], text[65536];
-	ssize_t length, i;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!worker->actions.is_qemu || worker->actions.no_reboot)
 		return;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	for (i = 0; i < length; i++) {
-		if (!text[i])
-			text[i] = ' ';
-	}
-	if (length <= 0 || !memmem(text, length, "qemu", 4) ||
-	    memmem(text, length, "-no-reboot", 10) ||
-	    memmem(text, length, "reboot=shutdown", 15))
-		return;
-	log_info(vm->name, "warning: --reset=destroy says that a reset ends the VM, but process %d has neither -no-reboot nor -action reboot=shutdown: a guest that resets would lose memory contents; with --qmp pagehintd sets it itself",
-		 (int)pid);
+	log_info(worker->vm->name, "warning: --reset=destroy says that a reset ends the VM, but process %d has neither -no-reboot nor -action reboot=shutdown: a guest that resets would lose memory contents; with --qmp pagehintd sets it itself",
+		 (int)worker->pid);
 }
 
 static enum exit_code find_process(struct worker *worker)
@@ -82,6 +64,7 @@ static enum exit_code find_process(struct worker *worker)
 			 (int)pid, ram->path);
 		return EXIT_REFUSED;
 	}
+	worker->actions = actions_read(pid);
 	shared_set(worker->shared->qemu_pid, pid);
 	return EXIT_OK;
 }
@@ -128,7 +111,7 @@ static enum exit_code check_vm(struct worker *worker)
 		return EXIT_REFUSED;
 	if (!vm->qmp_path) {
 		if (!worker->was_attached)
-			warn_of_reboot(vm, worker->pid);
+			warn_of_reboot(worker);
 		return EXIT_OK;
 	}
 	result = qemu_check(&worker->qmp, vm, worker->pid);
@@ -206,6 +189,7 @@ void worker_resume(struct worker *worker)
 	if (!pid)
 		return;
 	worker->was_attached = true;
+	worker->actions = actions_read(pid);
 	worker->pid = pid;
 	worker->pidfd = pidfd_open(pid, 0);
 	worker->gone = worker->pidfd < 0 ||

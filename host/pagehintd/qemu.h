@@ -6,6 +6,17 @@
 #include "guestmap.h"
 #include "qmp.h"
 
+/* What QEMU was told to do, where that is not what it does by default */
+struct vm_actions {
+	bool is_qemu;
+	bool no_reboot;		/* -no-reboot: a reset is taken for a power-off */
+	bool no_shutdown;	/* -no-shutdown: a power-off pauses the VM */
+};
+
+/* actions.c */
+struct vm_actions actions_read(pid_t pid);
+
+/* qemu.c */
 enum exit_code qemu_check(struct qmp *qmp, const struct vm *vm, pid_t pid);
 enum exit_code qemu_read_map(struct qmp *qmp, const struct vm *vm, pid_t pid,
 			     struct guestmap *map);

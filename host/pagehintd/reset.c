@@ -79,6 +79,31 @@ static void call(struct worker *worker, const char *command)
 	json_object_put(reply);
 }
 
+/* What QEMU does by itself, as its command line says: as without us */
+static bool give_back(struct worker *worker)
+{
+	const struct vm_actions *own = &worker->actions;
+
+	return qemu_set_action(&worker->qmp, own->no_reboot ? "shutdown" : "reset",
+			       own->no_shutdown ? "pause" : "poweroff");
+}
+
+/* The VM powered off, or is not to survive its reset. */
+static void vm_is_off(struct worker *worker)
+{
+	struct vm_events *events = &worker->events;
+
+	events->shutdown = false;
+	table_zero(&worker->table);
+	if (worker->actions.no_shutdown) {
+		log_info(worker->vm->name, "the VM is off (%s) and stays there, as QEMU has -no-shutdown",
+			 events->reason);
+		return;
+	}
+	log_info(worker->vm->name, "the VM ends (%s)", events->reason);
+	call(worker, "quit");
+}
+
 /* The VM is stopped: make the reset happen that was held. */
 static void reset_vm(struct worker *worker)
 {
@@ -90,7 +115,7 @@ static void reset_vm(struct worker *worker)
 	if (ran)
 		table_write(worker->table.header->busy_first, NOTE_RAN);
 	shared_set(worker->shared->resetting, ran ? 2 : 1);
-	if (!qemu_set_action(&worker->qmp, "reset", "poweroff")) {
+	if (!give_back(worker)) {
 		log_info(worker->vm->name, "QEMU did not carry out set-action: %s; the VM stays paused until it does",
 			 worker->qmp.error);
 		qmp_close(&worker->qmp);
@@ -119,8 +144,8 @@ static void reset_vm(struct worker *worker)
 /**
  * reset_handle - QEMU has reported SHUTDOWN
  *
- * A reset is carried through. Anything else, guest-panic too, was to end QEMU:
- * it only still lives because of shutdown=pause.
+ * A reset is carried through, but not against -no-reboot. Anything else,
+ * guest-panic too, was to end QEMU: it only still lives because of shutdown=pause.
  */
 void reset_handle(struct worker *worker)
 {
@@ -145,14 +170,11 @@ void reset_handle(struct worker *worker)
 		}
 	} while (!strcmp(state, "running"));
 
-	if (!events->reason[0] || strstr(events->reason, "reset")) {
+	if (!worker->actions.no_reboot &&
+	    (!events->reason[0] || strstr(events->reason, "reset")))
 		reset_vm(worker);
-		return;
-	}
-	log_info(worker->vm->name, "the VM ends (%s)", events->reason);
-	events->shutdown = false;
-	table_zero(&worker->table);
-	call(worker, "quit");
+	else
+		vm_is_off(worker);
 }
 
 /**
@@ -164,7 +186,7 @@ bool reset_attach(struct worker *worker)
 {
 	struct vm_events *events = &worker->events;
 	uint32_t resetting = shared_get(worker->shared->resetting);
-	bool ran = table_read(worker->table.header->busy_first) == NOTE_RAN;
+	bool noted = table_read(worker->table.header->busy_first) == NOTE_RAN, off;
 	char state[32];
 
 	memset(events, 0, sizeof(*events));
@@ -174,17 +196,19 @@ bool reset_attach(struct worker *worker)
 	events->runs = !strcmp(state, "running");
 	if (!reset_arm(worker) && !events->shutdown)
 		return false;
-	if (worker->vm->reset == RESET_QMP && !strcmp(state, "shutdown")) {
-		events->shutdown = true;
-		events->ran = true;
-	} else if (resetting && !events->runs) {
+	off = !strcmp(state, "shutdown");
+	if (resetting && !events->runs) {
 		/* Zeroed but perhaps not reset: once more does no harm. */
 		events->shutdown = true;
 		events->ran = resetting == 2;
-	} else if (ran && !strcmp(state, "prelaunch")) {
+	} else if (noted && (off || !strcmp(state, "prelaunch"))) {
 		events->shutdown = true;
 		events->ran = true;
-	} else if (ran) {
+	} else if (off && worker->vm->reset == RESET_QMP && !worker->actions.no_shutdown) {
+		/* Under -no-shutdown it may be off: its operator knows. */
+		events->shutdown = true;
+		events->ran = true;
+	} else if (noted) {
 		table_write(worker->table.header->busy_first, 0);
 	}
 	return true;
@@ -200,8 +224,8 @@ void reset_leave(struct worker *worker)
 		reset_handle(worker);
 	if (worker->qmp.fd < 0)
 		return;
-	if (!qemu_set_action(&worker->qmp, "reset", "poweroff"))
-		log_info(worker->vm->name, "resets and power-off still pause the VM: %s; start pagehintd again, or use set-action reboot=reset,shutdown=poweroff",
+	if (!give_back(worker))
+		log_info(worker->vm->name, "resets and power-off still pause the VM: %s; start pagehintd again, or use set-action",
 			 worker->qmp.error);
 	/* One may have come before the action was back. */
 	else if (worker->events.shutdown)

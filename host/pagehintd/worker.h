@@ -6,6 +6,7 @@
 #include "drop.h"
 #include "guestmap.h"
 #include "lease.h"
+#include "qemu.h"
 #include "qmp.h"
 #include "scan.h"
 #include "table.h"
@@ -36,6 +37,7 @@ struct worker {
 	struct bucket bucket;
 	struct qmp qmp;
 	struct vm_events events;
+	struct vm_actions actions;
 	int signal_fd;
 	int pidfd;		/* QEMU, or -1 */
 	pid_t pid;

@@ -290,6 +290,47 @@ actions_restored()
 	qemu_stop
 }
 
+# What QEMU's command line says of resets and power-off holds, with us and after us
+actions_kept()
+{
+	files
+	qemu_start "${memory[@]}" "${table[@]}" "${device[@]}" -no-reboot
+	daemon_start
+	wait_for "attaching" logged 'attached'
+	daemon_stop
+	ask system_reset
+	wait_for "the end of QEMU" process_gone "$qemu"
+	qemu_stop
+
+	qemu_start "${memory[@]}" "${table[@]}" "${device[@]}" -S -action reboot=shutdown \
+		-drive "$(boots reset)"
+	daemon_start
+	wait_for "attaching" logged 'attached'
+	dirty_table
+	ask cont
+	daemon_exit 0
+	logged 'the VM ends (guest-reset)' || problem "QEMU ended otherwise"
+	table_is_zero || problem "the table is not clear"
+	qemu_stop
+
+	qemu_start "${memory[@]}" "${table[@]}" "${device[@]}" -S --no-shutdown \
+		-drive "$(boots poweroff)"
+	daemon_start
+	wait_for "attaching" logged 'attached'
+	dirty_table
+	ask cont
+	wait_for "the VM that is off" logged 'is off (guest-shutdown) and stays'
+	state_is shutdown || problem "the VM is not off"
+	table_is_zero || problem "the table is not clear"
+	daemon_stop
+	# The next does not take it for a reset that was held.
+	daemon_start
+	wait_for "attaching" logged 'attached'
+	daemon_stop
+	state_is shutdown || problem "a VM that was off was reset"
+	qemu_stop
+}
+
 # Reset while no daemon is there: the VM waits for the next one
 reset_without_daemon()
 {
@@ -401,8 +442,8 @@ destroy()
 
 failed=0
 for name in refused_share_off refused_master refused_wrong_table numa_memfd daemon_first reset \
-	    reset_while_stopped actions_restored reset_without_daemon reset_half_done power_off guest_resets \
-	    worker_replaced destroy; do
+	    reset_while_stopped actions_restored actions_kept reset_without_daemon \
+	    reset_half_done power_off guest_resets worker_replaced destroy; do
 	start=$(date +%s%N)
 	problems=
 	"$name"
