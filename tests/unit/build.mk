@@ -55,3 +55,14 @@ test-unit-short:
 	@$(MAKE) --no-print-directory test-unit SHORT=1
 
 .PHONY: test-unit test-unit-short
+
+SEED ?= 1
+ROUNDS ?= 100000
+FUZZERS := $(UNIT_BUILD)/checks_fuzz $(UNIT_BUILD)/pagehintd_fuzz
+
+test-fuzz: $(FUZZERS) ## the fuzzers of both sides; SEED=N ROUNDS=N
+	@for fuzzer in $(FUZZERS); do \
+		$$fuzzer --seed $(SEED) --rounds $(ROUNDS) || exit 1; \
+	done
+
+.PHONY: test-fuzz
