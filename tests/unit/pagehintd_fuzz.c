@@ -482,7 +482,7 @@ static void races(void)
 
 	set_up();
 	racing = true;
-	while (test_now() < end && !test_failed()) {
+	while ((test_now() < end || rounds < 40) && !test_failed()) {
 		fuzz_honest(&fuzz, 1 + rounds, &seeded);
 		remember_words();
 		__atomic_store_n(&stop_racing, false, __ATOMIC_RELAXED);
