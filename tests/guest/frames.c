@@ -91,14 +91,16 @@ static int check_vmcore(const char *list, uint64_t key)
 	Elf64_Phdr segments[256];
 	uint64_t address, wrong = 0;
 	Elf64_Ehdr elf;
+	ssize_t size;
 
 	if (core < 0 || !in)
 		die(core < 0 ? "/proc/vmcore" : list);
 	if (pread(core, &elf, sizeof(elf), 0) != sizeof(elf) ||
-	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phnum > 256 ||
-	    pread(core, segments, elf.e_phnum * sizeof(*segments), (off_t)elf.e_phoff) !=
-	    (ssize_t)(elf.e_phnum * sizeof(*segments)))
-		die("/proc/vmcore: no ELF headers");
+	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phnum > 256)
+		die("/proc/vmcore: no ELF header");
+	size = (ssize_t)(elf.e_phnum * sizeof(*segments));
+	if (pread(core, segments, (size_t)size, (off_t)elf.e_phoff) != size)
+		die("/proc/vmcore: no program headers");
 	while (fscanf(in, "%" SCNx64, &address) == 1) {
 		off_t offset = offset_of(segments, elf.e_phnum, address);
 

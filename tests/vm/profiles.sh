@@ -80,6 +80,7 @@ profile_balloon()
 
 # The guest may start its own kernel and initramfs anew, by kexec or when it
 # crashes. Both are small disks: /dev/vdb, /dev/vdc.
+# shellcheck disable=SC2054 # QEMU's commas
 profile_shm_kexec()
 {
 	profile_shm_reset
@@ -88,4 +89,21 @@ profile_shm_kexec()
 		-device virtio-blk-pci,drive=vmlinuz
 		-drive "file=$vm_initrd,if=none,id=initrd,format=raw,readonly=on"
 		-device virtio-blk-pci,drive=initrd)
+}
+
+# Memory can be plugged, and half of what is there at boot can go offline
+profile_shm_hotplug()
+{
+	profile_shm
+	vm_table=$((2 << 20))
+	vm_cmdline=movablecore=512M
+	vm_args=(-m "slots=4,maxmem=8G")
+}
+
+# The guest may sleep: an image on /dev/vdb brings it back
+profile_shm_sleep()
+{
+	profile_shm_reset
+	vm_cmdline="resume=/dev/vdb hibernate=nocompress"
+	vm_swap=1024
 }

@@ -12,6 +12,7 @@
 #   vm_cmdline   added to the kernel's command line
 #   vm_accel     argument of -accel
 #   vm_disk      size of a disk with ext4 in MiB, 0 for none; stress-ng is on it
+#   vm_swap      size of an empty disk for swap in MiB, 0 for none
 #   vm_shared    yes: the memory is a file, $vm_ram, or one of each node
 #   vm_nodes     NUMA nodes, each with its part of the memory
 #   vm_table     size of the hint table $vm_table_file in bytes, 0: no device
@@ -58,6 +59,7 @@ vm_defaults()
 	vm_slowdown=1
 	vm_program=
 	vm_excuses=()
+	vm_swap=0
 	vm_pid=
 	vm_serial=0
 }
@@ -167,6 +169,11 @@ vm_command_line()
 		vm_make_disk
 		vm_qemu+=(-drive "file=$vm_dir/disk,if=none,id=disk,format=raw,cache=unsafe"
 			-device "virtio-blk-pci,drive=disk")
+	fi
+	if [ "$vm_swap" != 0 ]; then
+		truncate -s "${vm_swap}M" "$vm_dir/swap"
+		vm_qemu+=(-drive "file=$vm_dir/swap,if=none,id=swap,format=raw,cache=unsafe"
+			-device "virtio-blk-pci,drive=swap")
 	fi
 	if [ "$vm_table" != 0 ]; then
 		truncate -s "$vm_table" "$vm_table_file"
