@@ -113,7 +113,8 @@ static __always_inline u8 pagehint_state_alloc(u8 *byte)
 }
 
 /* The same state in every byte of a word. */
-#define PAGEHINT_WORD_OF(type, state)	((type)((type)-1 / 0xff * (state)))
+#define PAGEHINT_WORD_OF(type, state) \
+	((type)((0x0101010101010101ULL >> (64 - 8 * sizeof(type))) * (state)))
 
 /*
  * A word of frames that are all in the same state moves at once; any other is

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "hold"))
 		hold(argv[2], strtoul(argv[3], NULL, 0) << 20,
-			    strtoul(argv[4], NULL, 0));
+		     strtoul(argv[4], NULL, 0));
 	if (argc == 4 && !strcmp(argv[1], "vmcore"))
 		return check_vmcore(argv[2], strtoul(argv[3], NULL, 0));
 	fprintf(stderr, "usage: frames hold LIST MIB KEY | vmcore LIST KEY\n");
