@@ -107,6 +107,15 @@ guest_load_module()
 	done
 }
 
+# The process that drops
+daemon_worker()
+{
+	local children
+
+	children=$(cat "/proc/$daemon_pid/task/$daemon_pid/children")
+	printf '%s' "${children%% *}"
+}
+
 # All processes of the daemon together: nanoseconds of CPU time
 daemon_cpu_ns()
 {

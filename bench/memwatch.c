@@ -7,13 +7,14 @@
  *
  * Looks every 10 ms, and prints lines
  *
- *	EPOCH_SECONDS KIB LATE_MS UNUSED_KIB
+ *	EPOCH_SECONDS KIB LATE_MS UNUSED_KIB WAITED_MS
  *
  * separated by tabs: the first and the last look, each change of KIB or of a MiB
  * of UNUSED_KIB, and the look before it, so that a line drawn through them has
  * no slopes that were not there. LATE_MS is the most by which a look since the
  * last line came too late: what a machine that is busy with something else does
- * to all times that are measured on it. UNUSED_KIB is 0 without a table.
+ * to all times that are measured on it. UNUSED_KIB is 0 without a table. WAITED_MS
+ * is for how long process PID, since it began, wanted to run and no CPU was free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,12 +39,14 @@ struct watched {
 	int ram;
 	const unsigned char *table;	/* or NULL */
 	size_t table_bytes;
+	int schedstat;		/* of the process, or -1 */
 };
 
 struct look {
 	double seconds;		/* since the epoch, as EPOCHREALTIME of bash */
 	long kib;
 	long unused_kib;
+	double waited_ms;
 };
 
 static volatile sig_atomic_t stop;
@@ -80,6 +83,21 @@ static long count_unused(const struct watched *watched)
 	return count;
 }
 
+/* The second number of the file, in nanoseconds */
+static double waited_ms(int schedstat)
+{
+	unsigned long long ran, waited;
+	char text[128];
+	ssize_t length = pread(schedstat, text, sizeof(text) - 1, 0);
+
+	if (length <= 0)
+		die("schedstat");
+	text[length] = '\0';
+	if (sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		die("schedstat");
+	return (double)waited / 1e6;
+}
+
 static struct look look_at(const struct watched *watched)
 {
 	struct look look = { .seconds = now(CLOCK_REALTIME) };
@@ -90,6 +108,8 @@ static struct look look_at(const struct watched *watched)
 	look.kib = (long)st.st_blocks / 2;
 	if (watched->table)
 		look.unused_kib = count_unused(watched) * (long)FRAME_KIB;
+	if (watched->schedstat >= 0)
+		look.waited_ms = waited_ms(watched->schedstat);
 	return look;
 }
 
@@ -116,6 +136,12 @@ static void map_table(struct watched *watched, const char *path)
 	close(fd);
 }
 
+static void print(const struct look *look, double late)
+{
+	printf("%.3f\t%ld\t%.0f\t%ld\t%.0f\n", look->seconds, look->kib, late * 1e3,
+	       look->unused_kib, look->waited_ms);
+}
+
 static void watch(const struct watched *watched)
 {
 	struct look printed = look_at(watched), last = printed, look;
@@ -123,7 +149,7 @@ static void watch(const struct watched *watched)
 	double late = 0, due;
 	bool last_printed = true;
 
-	printf("%.3f\t%ld\t0\t%ld\n", printed.seconds, printed.kib, printed.unused_kib);
+	print(&printed, 0);
 	while (!stop) {
 		due = now(CLOCK_MONOTONIC) + (double)PERIOD_NS / NSEC_PER_SEC;
 		nanosleep(&period, NULL);
@@ -132,10 +158,8 @@ static void watch(const struct watched *watched)
 		if (look.kib != last.kib ||
 		    labs(look.unused_kib - printed.unused_kib) >= 1024) {
 			if (!last_printed)
-				printf("%.3f\t%ld\t0\t%ld\n", last.seconds, last.kib,
-				       last.unused_kib);
-			printf("%.3f\t%ld\t%.0f\t%ld\n", look.seconds, look.kib, late * 1e3,
-			       look.unused_kib);
+				print(&last, 0);
+			print(&look, late);
 			printed = look;
 			late = 0;
 		}
@@ -143,22 +167,25 @@ static void watch(const struct watched *watched)
 		last = look;
 	}
 	if (!last_printed)
-		printf("%.3f\t%ld\t%.0f\t%ld\n", last.seconds, last.kib, late * 1e3,
-		       last.unused_kib);
+		print(&last, late);
 }
 
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_term };
-	struct watched watched = { .ram = -1 };
+	struct watched watched = { .ram = -1, .schedstat = -1 };
+	char path[64];
 
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: memwatch RAM_FILE [TABLE_FILE]\n");
+	if (argc != 2 && argc != 4) {
+		fprintf(stderr, "usage: memwatch RAM_FILE [TABLE_FILE PID]\n");
 		return 2;
 	}
 	watched.ram = open_file(argv[1]);
-	if (argc == 3)
+	if (argc == 4) {
 		map_table(&watched, argv[2]);
+		snprintf(path, sizeof(path), "/proc/%s/schedstat", argv[3]);
+		watched.schedstat = open_file(path);
+	}
 	/* Each line at once: who started us may read before our end. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigaction(SIGTERM, &action, NULL);
