@@ -25,7 +25,10 @@ bench-build: modules bench-modules guest-programs guest-tools $(BUILD)/tests/qmp
 bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)
 	@bench/run
 
-.PHONY: bench bench-build bench-modules
+test-bench: bench-build ## instruction counts against their budgets
+	@bench/gate
+
+.PHONY: test-bench bench bench-build bench-modules
 
 # Run by tests/unit/run with the others
 UNIT_OTHERS += test-unit-bench
