@@ -194,7 +194,9 @@ static void flipping(bool header)
 	cpu = figure(&pair.daemon, BAD("pagehintd_cpu_seconds_total"));
 	start = test_now();
 	pthread_create(&thread, NULL, flip, &flipper);
-	while (test_now() < start + seconds)
+	/* More refusals than may be logged, on a busy machine too */
+	while (test_now() < start + seconds ||
+	       (header && refusals(&pair) < 15 && test_now() < start + 30))
 		usleep(10000);
 	ranges = figure(&pair.daemon, BAD("pagehintd_ranges_total")) - ranges;
 	took = test_now() - start;
@@ -208,7 +210,7 @@ static void flipping(bool header)
 	CHECK(ranges <= most, "%.0f ranges in %.1f s, expected %.0f at most", ranges, took, most);
 	CHECK(ranges > 100, "only %.0f ranges: nothing was tested", ranges);
 	/* Examined every 100 ms at most, and refused half of the time */
-	CHECK(refused <= 5 + 7 * took && (!header || refused > 0),
+	CHECK(refused <= 5 + 7 * took && (!header || refused >= 15),
 	      "%.0f refusals in %.1f s", refused, took);
 	for (i = 0; i < EXTRA * GUEST_FRAME_WORDS; i++) {
 		if (!CHECK(pair.extra[i] == EXTRA_WORD + i,
