@@ -152,7 +152,11 @@ static int null_lease_begin(void)
 	return 0;
 }
 
-static void null_lease_end(u32 leaving)
+static void null_lease_end(u32 leaving, bool for_sure)
+{
+}
+
+static void null_lease_end_atomic(u32 leaving)
 {
 }
 
@@ -167,6 +171,6 @@ const struct pagehint_backend pagehint_backend_null = {
 	.close = pagehint_own_table_close,
 	.lease_begin = null_lease_begin,
 	.lease_end = null_lease_end,
-	.lease_end_atomic = null_lease_end,
+	.lease_end_atomic = null_lease_end_atomic,
 	.show = null_show,
 };

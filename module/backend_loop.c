@@ -166,7 +166,7 @@ static int loop_lease_begin(void)
 	return 0;
 }
 
-static void loop_lease_end(u32 leaving)
+static void loop_lease_end(u32 leaving, bool for_sure)
 {
 	if (thread)
 		kthread_stop(thread);

@@ -163,5 +163,7 @@ const struct pagehint_backend pagehint_backend_shm = {
 	.lease_begin = pagehint_lease_begin,
 	.lease_end = pagehint_lease_end,
 	.lease_end_atomic = pagehint_lease_end_atomic,
+	.going_offline = pagehint_lease_going_offline,
+	.going_online = pagehint_lease_going_online,
 	.show = shm_show,
 };

@@ -14,6 +14,7 @@
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
@@ -33,7 +34,12 @@
 #define BUSY_PANIC_ROUNDS	100000
 
 static struct pagehint_header *header;
+/*
+ * Under proof_mutex, which memory offlining takes under the hotplug locks,
+ * where control_mutex is not to be had.
+ */
 static struct page *proofs[PAGEHINT_MAX_EXTENTS];
+static DEFINE_MUTEX(proof_mutex);
 /*
  * The last host_gen that was looked at and found wanting: logged once. A host
  * that has a new one each time must not fill the guest's log.
@@ -96,27 +102,70 @@ static struct page *page_in_range(const struct pagehint_range *range)
 	return NULL;
 }
 
+static void free_proof(unsigned int i)
+{
+	/* A nonce must not be found where nobody vouches for it. */
+	clear_page(page_address(proofs[i]));
+	__free_page(proofs[i]);
+	proofs[i] = NULL;
+}
+
 static void free_proofs(void)
 {
 	unsigned int i;
 
+	mutex_lock(&proof_mutex);
 	for (i = 0; i < ARRAY_SIZE(proofs); i++) {
-		if (!proofs[i])
-			continue;
-		/* A nonce must not be found where nobody vouches for it. */
-		clear_page(page_address(proofs[i]));
-		__free_page(proofs[i]);
-		proofs[i] = NULL;
+		if (proofs[i])
+			free_proof(i);
 	}
+	mutex_unlock(&proof_mutex);
 }
 
-static int get_proofs(void)
+/**
+ * pagehint_lease_going_offline - memory is about to be taken offline
+ * @pfn: first frame
+ * @nr_pages: how many
+ *
+ * A proof cannot be migrated, so it would keep its memory online for ever. The
+ * host has seen it; it looks again only for another lease.
+ *
+ * Context: process, may sleep, hotplug locks held.
+ */
+void pagehint_lease_going_offline(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int i;
+
+	mutex_lock(&proof_mutex);
+	for (i = 0; i < ARRAY_SIZE(proofs); i++) {
+		if (proofs[i] && page_to_pfn(proofs[i]) - pfn < nr_pages)
+			free_proof(i);
+	}
+	mutex_unlock(&proof_mutex);
+}
+
+/**
+ * pagehint_lease_going_online - memory comes back
+ *
+ * What the host is dropping now lies elsewhere: no need to wait for it.
+ *
+ * Context: process, may sleep, hotplug locks held; lease_begin may run at the
+ * same time: the host looks at what it begins after the memory was plugged.
+ */
+void pagehint_lease_going_online(void)
+{
+	WRITE_ONCE(header->active, 0);
+	smp_mb();	/* before any of it is unused: the host claims, then looks */
+}
+
+/* Those that are missing. Under proof_mutex. */
+static void get_proofs(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < pagehint_table.nr_ranges; i++) {
-		if (pagehint_fail_point())
-			return -ENOMEM;
+		if (proofs[i])
+			continue;
 		proofs[i] = page_in_range(&pagehint_table.ranges[i]);
 		/* No proof, no drops from this range: smaller, but safe. */
 		if (!proofs[i])
@@ -124,7 +173,6 @@ static int get_proofs(void)
 				i, pagehint_table.ranges[i].gfn,
 				pagehint_table.ranges[i].nr_frames);
 	}
-	return 0;
 }
 
 static bool host_idle(void)
@@ -190,12 +238,7 @@ int pagehint_lease_open(struct pagehint_header *memory, u64 bytes, char *why)
 	memset((u8 *)memory + PAGEHINT_HEADER_BYTES, PAGEHINT_STABLE,
 	       bytes - PAGEHINT_HEADER_BYTES);
 	pagehint_table_set_bytes((u8 *)memory + PAGEHINT_HEADER_BYTES);
-	err = get_proofs();
-	if (err) {
-		snprintf(why, PAGEHINT_WHY_BYTES, "no memory: free some and load again");
-		pagehint_lease_close();
-	}
-	return err;
+	return 0;
 }
 
 /**
@@ -258,7 +301,10 @@ int pagehint_lease_begin(void)
 	header->features = PAGEHINT_F_UNUSED;
 	header->table_bytes = pagehint_table.nr_bytes;
 	header->frame_shift = PAGEHINT_FRAME_SHIFT;
+	mutex_lock(&proof_mutex);
+	get_proofs();
 	write_extents(boot_id);
+	mutex_unlock(&proof_mutex);
 	header->leaving = PAGEHINT_LEAVING_NOT;
 	header->host_gen_echo = 0;
 	header->boot_id = boot_id;
@@ -273,22 +319,28 @@ int pagehint_lease_begin(void)
 /**
  * pagehint_lease_end - end the lease
  * @leaving: PAGEHINT_LEAVING_*
+ * @for_sure: wait for the end of a drop as long as it takes
  *
  * On return the host drops nothing. A host that died in the middle of a range
  * cannot say so: then its supervisor does within a second, or the frames of
- * that range stay BUSY and whoever allocates them waits.
+ * that range stay BUSY and whoever allocates them waits. A next kernel would not:
+ * it has to be for sure then.
  *
  * Context: process, may sleep.
  */
-void pagehint_lease_end(u32 leaving)
+void pagehint_lease_end(u32 leaving, bool for_sure)
 {
 	cancel_delayed_work_sync(&poll_work);
 	header->leaving = leaving;
 	WRITE_ONCE(header->active, 0);
 	smp_mb();	/* pairs with the host's barrier after its claim */
-	if (!wait_host_idle())
-		pr_warn("the host has been dropping one range for %d s: is pagehintd stopped?\n",
-			BUSY_TIMEOUT_MS / 1000);
+	while (!wait_host_idle()) {
+		pr_warn("the host has been dropping one range for %d s: is pagehintd stopped?%s\n",
+			BUSY_TIMEOUT_MS / 1000,
+			for_sure ? " The next kernel starts when it is done; start pagehintd (again)" : "");
+		if (!for_sure)
+			break;
+	}
 	WRITE_ONCE(header->host_gen_echo, 0);
 	trace_pagehint_lease(false, header->boot_id);
 }

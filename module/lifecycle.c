@@ -12,19 +12,40 @@
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
 #include <linux/reboot.h>
+#include <linux/string.h>
 #include <linux/suspend.h>
+#include <linux/workqueue.h>
 
+#include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
 
-/* Process, may sleep, with the hotplug locks held. */
+static void renew(struct work_struct *work)
+{
+	pagehint_control_renew();
+}
+
+static DECLARE_WORK(renew_work, renew);
+
+/* Under the hotplug locks: memory that the host knows is coming online. */
+static bool comes_back;
+
+/*
+ * Process, may sleep, with the hotplug locks held.
+ *
+ * Memory that went offline may come back as another piece of hardware, backed
+ * by another file than the host looked at for this lease. So the lease ends
+ * before any of it is hinted, and the host has to look again.
+ */
 static int memory_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	const struct memory_notify *range = data;
 
 	switch (action) {
 	case MEM_GOING_OFFLINE:
+		if (pagehint_backend->going_offline)
+			pagehint_backend->going_offline(range->start_pfn, range->nr_pages);
 		pagehint_unused_going_offline(range->start_pfn, range->nr_pages);
 		break;
 	case MEM_OFFLINE:
@@ -34,6 +55,16 @@ static int memory_event(struct notifier_block *nb, unsigned long action, void *d
 		break;
 	case MEM_CANCEL_OFFLINE:
 		pagehint_unused_offline_done();
+		break;
+	case MEM_GOING_ONLINE:
+		comes_back = pagehint_table_reaches(range->start_pfn, range->nr_pages);
+		if (comes_back && pagehint_backend->going_online)
+			pagehint_backend->going_online();
+		break;
+	case MEM_ONLINE:
+	case MEM_CANCEL_ONLINE:
+		if (comes_back)
+			schedule_work(&renew_work);
 		break;
 	}
 	return NOTIFY_OK;
@@ -66,11 +97,11 @@ static int sleep_event(struct notifier_block *nb, unsigned long action, void *da
 
 static struct notifier_block sleep_block = { .notifier_call = sleep_event };
 
-/* Process, may sleep. kexec comes this way too. */
+/* Process, may sleep. kexec comes this way too, and says so. */
 static int reboot_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	if (!pagehint_left_out("reboot_notifier"))
-		pagehint_control_shutdown();
+		pagehint_control_shutdown(data && !strcmp(data, "kexec reboot"));
 	return NOTIFY_OK;
 }
 
@@ -118,6 +149,7 @@ err_sleep:
 	unregister_pm_notifier(&sleep_block);
 err_memory:
 	unregister_memory_notifier(&memory_block);
+	cancel_work_sync(&renew_work);
 	return err;
 }
 
@@ -132,4 +164,5 @@ void pagehint_lifecycle_close(void)
 	unregister_reboot_notifier(&reboot_block);
 	unregister_pm_notifier(&sleep_block);
 	unregister_memory_notifier(&memory_block);
+	cancel_work_sync(&renew_work);
 }

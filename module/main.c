@@ -53,7 +53,7 @@ static void stop(u32 leaving)
 		pagehint_unused_stop();
 	hinting = false;
 	if (leased)
-		pagehint_backend->lease_end(leaving);
+		pagehint_backend->lease_end(leaving, false);
 	leased = false;
 }
 
@@ -103,19 +103,38 @@ void pagehint_control_sleep(bool now_asleep)
 }
 
 /**
+ * pagehint_control_renew - start over with a new lease
+ *
+ * Memory that went offline came back.
+ *
+ * Context: process, may sleep.
+ */
+void pagehint_control_renew(void)
+{
+	mutex_lock(&control_mutex);
+	if (ready) {
+		stop(PAGEHINT_LEAVING_OFF);
+		if (apply(PAGEHINT_LEAVING_OFF))
+			pr_err("hinting could not be taken up again after memory came online: write 0 and then 1 to the parameter enable\n");
+	}
+	mutex_unlock(&control_mutex);
+}
+
+/**
  * pagehint_control_shutdown - the guest reboots, powers off or starts a kernel
+ * @next_kernel: it starts in this memory with no reset in between (kexec)
  *
  * Only the lease ends: without it nothing is dropped, and detaching would make
  * every reboot wait for grace periods.
  *
  * Context: process, may sleep.
  */
-void pagehint_control_shutdown(void)
+void pagehint_control_shutdown(bool next_kernel)
 {
 	mutex_lock(&control_mutex);
 	shut_down = true;
 	if (leased)
-		pagehint_backend->lease_end(PAGEHINT_LEAVING_REBOOT);
+		pagehint_backend->lease_end(PAGEHINT_LEAVING_REBOOT, next_kernel);
 	leased = false;
 	mutex_unlock(&control_mutex);
 }

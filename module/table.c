@@ -177,3 +177,24 @@ void pagehint_table_sweep_all(void)
 {
 	pagehint_table_sweep(0, pagehint_table.nr_bytes);
 }
+
+/**
+ * pagehint_table_reaches - does the host know any of these frames?
+ * @gfn: first frame
+ * @nr_frames: how many
+ *
+ * Context: any; between layout and freeing.
+ */
+bool pagehint_table_reaches(unsigned long gfn, unsigned long nr_frames)
+{
+	unsigned int i;
+
+	for (i = 0; i < pagehint_table.nr_ranges; i++) {
+		const struct pagehint_range *range = &pagehint_table.ranges[i];
+
+		if (gfn < range->gfn + range->nr_frames &&
+		    range->gfn < gfn + nr_frames)
+			return true;
+	}
+	return false;
+}

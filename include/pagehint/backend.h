@@ -20,18 +20,26 @@
  * @lease_begin: hints may be acted on from now on; every frame is STABLE. On
  *	failure a sentence in the log
  * @lease_end: on return the host drops nothing. @leaving: PAGEHINT_LEAVING_*
+ *	@for_sure: even if that means to wait for a host that does not answer
  * @lease_end_atomic: the same in a panic: no locks, no sleeping, bounded
+ * @going_offline: this memory is to go: give back what the backend holds there
+ * @going_online: memory comes back, perhaps in another place of the host's: on
+ *	return the host acts on no hint of it until the next lease_begin
  * @show: what debugfs says of it
  *
- * Context: process, under control_mutex, but for lease_end_atomic.
+ * Context: process, under control_mutex, but for lease_end_atomic, and
+ * for going_offline and going_online (either may be NULL), which are called with
+ * the hotplug locks held and without control_mutex.
  */
 struct pagehint_backend {
 	const char *name;
 	int (*open)(char *why);
 	void (*close)(void);
 	int (*lease_begin)(void);
-	void (*lease_end)(u32 leaving);
+	void (*lease_end)(u32 leaving, bool for_sure);
 	void (*lease_end_atomic)(u32 leaving);
+	void (*going_offline)(unsigned long pfn, unsigned long nr_pages);
+	void (*going_online)(void);
 	void (*show)(struct seq_file *m);
 };
 

@@ -6,8 +6,9 @@
 #include <linux/types.h>
 
 void pagehint_control_sleep(bool asleep);
-void pagehint_control_shutdown(void);
+void pagehint_control_shutdown(bool next_kernel);
 void pagehint_control_panic(void);
+void pagehint_control_renew(void);
 int pagehint_lifecycle_open(void);
 void pagehint_lifecycle_close(void);
 

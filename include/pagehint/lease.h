@@ -14,8 +14,10 @@
 int pagehint_lease_open(struct pagehint_header *header, u64 bytes, char *why);
 void pagehint_lease_close(void);
 int pagehint_lease_begin(void);
-void pagehint_lease_end(u32 leaving);
+void pagehint_lease_end(u32 leaving, bool for_sure);
 void pagehint_lease_end_atomic(u32 leaving);
+void pagehint_lease_going_offline(unsigned long pfn, unsigned long nr_pages);
+void pagehint_lease_going_online(void);
 void pagehint_lease_show(struct seq_file *m);
 
 #endif /* _PAGEHINT_LEASE_H */

@@ -49,6 +49,7 @@ void pagehint_table_free(void);
 void pagehint_table_set_bytes(u8 *bytes);
 void pagehint_table_sweep(unsigned long gfn, unsigned long nr_frames);
 void pagehint_table_sweep_all(void);
+bool pagehint_table_reaches(unsigned long gfn, unsigned long nr_frames);
 
 /**
  * pagehint_table_covers - has a frame a state byte?

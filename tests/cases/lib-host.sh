@@ -6,6 +6,7 @@
 
 fail()
 {
+	[ ! -s "${vm_dir:-}/qemu.log" ] || sed "s/^/  qemu: /" "$vm_dir/qemu.log" >&2
 	[ ! -e "${daemon_log:-}" ] || tail -n 30 "$daemon_log" | sed 's/^/  /' >&2
 	echo "FAIL: $*" >&2
 	exit 1
