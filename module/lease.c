@@ -337,7 +337,7 @@ void pagehint_lease_end(u32 leaving, bool for_sure)
 	while (!wait_host_idle()) {
 		pr_warn("the host has been dropping one range for %d s: is pagehintd stopped?%s\n",
 			BUSY_TIMEOUT_MS / 1000,
-			for_sure ? " The next kernel starts when it is done; start pagehintd (again)" : "");
+			for_sure ? " The next kernel waits for it; start pagehintd (again)" : "");
 		if (!for_sure)
 			break;
 	}
