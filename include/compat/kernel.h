@@ -23,6 +23,9 @@
 #ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
 #error "pagehint needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS"
 #endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
+#error "pagehint needs CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
+#endif
 #ifndef CONFIG_KPROBES
 #error "pagehint needs CONFIG_KPROBES (for symbol lookup)"
 #endif
