@@ -8,6 +8,9 @@
 #   reload      unloaded, again and again
 #   toggle      unused= is switched off and on
 #
+# The host pauses between its rounds: one that is too fast takes a frame while it is
+# still free, and never looks at it again.
+#
 # Ends with the load's verdict. With a rule left out the guest may break down.
 # shellcheck source=tests/cases/guest/lib.sh
 . /cases/lib.sh
@@ -18,14 +21,14 @@ seconds=$3
 
 cycle_reload()
 {
-	load_test backend=loop leave_out="$rule"
+	load_test backend=loop loop_pause_us=100000 leave_out="$rule"
 	sleep 0.5
 	modctl unload pagehint || fail "not unloaded"
 }
 
 cycle_toggle()
 {
-	loaded || load_test backend=loop leave_out="$rule"
+	loaded || load_test backend=loop loop_pause_us=100000 leave_out="$rule"
 	set_parameter unused 0
 	sleep 0.5
 	set_parameter unused 1
