@@ -33,7 +33,7 @@
  */
 #define TABLE_STEP	BIT(15)
 
-/* Holes may have so many bytes, and 3 times as many as memory: see layout. */
+/* A table up to this size may consist of holes; a larger one up to three quarters. */
 #define SMALL_TABLE	(64UL << 20)
 
 /* NUMA nodes begin at multiples of this; so far may a node be guessed. */
