@@ -298,7 +298,8 @@ int pagehint_lease_begin(void)
 	header->magic = PAGEHINT_MAGIC;
 	header->version = PAGEHINT_VERSION;
 	header->header_bytes = PAGEHINT_HEADER_BYTES;
-	header->features = PAGEHINT_F_UNUSED;
+	header->features = PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE |
+			   PAGEHINT_F_TEMPERATURE;
 	header->table_bytes = pagehint_table.nr_bytes;
 	header->frame_shift = PAGEHINT_FRAME_SHIFT;
 	mutex_lock(&proof_mutex);

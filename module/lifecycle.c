@@ -20,6 +20,7 @@
 #include <pagehint/control.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
+#include <pagehint/volatile.h>
 
 static void renew(struct work_struct *work)
 {
@@ -47,14 +48,17 @@ static int memory_event(struct notifier_block *nb, unsigned long action, void *d
 		if (pagehint_backend->going_offline)
 			pagehint_backend->going_offline(range->start_pfn, range->nr_pages);
 		pagehint_unused_going_offline(range->start_pfn, range->nr_pages);
+		pagehint_volatile_going_offline(range->start_pfn, range->nr_pages);
 		break;
 	case MEM_OFFLINE:
 		/* Isolated and offline: nothing frees into it any more. */
 		pagehint_table_sweep(range->start_pfn, range->nr_pages);
 		pagehint_unused_offline_done();
+		pagehint_volatile_offline_done();
 		break;
 	case MEM_CANCEL_OFFLINE:
 		pagehint_unused_offline_done();
+		pagehint_volatile_offline_done();
 		break;
 	case MEM_GOING_ONLINE:
 		comes_back = pagehint_table_reaches(range->start_pfn, range->nr_pages);

@@ -8,6 +8,7 @@
 #include <pagehint/log.h>
 
 #include <linux/cc_platform.h>
+#include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -25,6 +26,7 @@
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
 #include <pagehint/version.h>
+#include <pagehint/volatile.h>
 
 static DEFINE_MUTEX(control_mutex);
 
@@ -34,9 +36,12 @@ static bool asleep;		/* between the PM notifier's prepare and post */
 static bool shut_down;		/* rebooting: nothing is switched on again */
 static bool leased;		/* backend->lease_begin() succeeded */
 static bool hinting;		/* pagehint_unused_start() succeeded */
+static bool caching;		/* pagehint_volatile_start() succeeded */
+static bool cannot_cache;	/* page cache cannot be volatile on this kernel */
 
 static bool enable = true;
 static bool unused = true;
+static bool volatile_pages;
 static char *backend = "auto";
 char *pagehint_shm_device;
 unsigned int pagehint_loop_pause_us;
@@ -47,27 +52,48 @@ unsigned int pagehint_loop_batch = 16;
  * What is in force
  */
 
-static void stop(u32 leaving)
+static void stop_caching(void)
 {
+	if (caching)
+		pagehint_volatile_stop();
+	caching = false;
+}
+
+static void stop_hinting(void)
+{
+	/* Who makes freed frames stable depends on this: see apply(). */
+	stop_caching();
 	if (hinting)
 		pagehint_unused_stop();
 	hinting = false;
+}
+
+static void stop(u32 leaving)
+{
+	stop_hinting();
 	if (leased)
 		pagehint_backend->lease_end(leaving, false);
 	leased = false;
 }
 
-/* Brings what is in force in line with what is wanted. Under control_mutex. */
+/*
+ * Brings what is in force in line with what is wanted. Under control_mutex.
+ *
+ * Volatile pages come last and go first: a volatile frame that is freed becomes
+ * unused where free memory is hinted, and stable where it is not, so while that
+ * changes nothing may be volatile.
+ */
 static int apply(u32 leaving)
 {
 	bool want_lease = enable && !asleep && !shut_down;
 	bool want_hints = want_lease && unused;
+	bool want_cache = want_lease && volatile_pages && !cannot_cache;
 	int err;
 
-	if (hinting && !want_hints) {
-		pagehint_unused_stop();
-		hinting = false;
-	}
+	if (!want_cache || hinting != want_hints)
+		stop_caching();
+	if (!want_hints)
+		stop_hinting();
 	if (!want_lease) {
 		stop(leaving);
 		return 0;
@@ -83,6 +109,18 @@ static int apply(u32 leaving)
 		if (err)
 			return err;
 		hinting = true;
+	}
+	if (want_cache && !caching) {
+		err = pagehint_volatile_start(hinting);
+		/* At load somebody else's hook is no reason to do nothing at all. */
+		if (err == -EBUSY && !ready) {
+			pr_warn("page cache stays stable: remove the other user and write 1 to the parameter volatile\n");
+			volatile_pages = false;
+			return 0;
+		}
+		if (err)
+			return err;
+		caching = true;
 	}
 	return 0;
 }
@@ -187,6 +225,12 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	mutex_lock(&control_mutex);
 	before = *flag;
 	*flag = wanted;
+	if (ready && flag == &volatile_pages && wanted && cannot_cache) {
+		pr_err("volatile=1: this kernel cannot: see the line that the module logged when it was loaded\n");
+		*flag = before;
+		mutex_unlock(&control_mutex);
+		return -EOPNOTSUPP;
+	}
 	err = ready ? apply(PAGEHINT_LEAVING_OFF) : 0;
 	if (err)
 		*flag = before;
@@ -205,6 +249,32 @@ MODULE_PARM_DESC(enable, "All hinting on (1) or off (0: every frame is stable, t
 
 module_param_cb(unused, &switch_ops, &unused, 0644);
 MODULE_PARM_DESC(unused, "Hint free memory: 1 (attach and scan) or 0 (make stable and detach from the page allocator); live; default 1");
+
+module_param_cb(volatile, &switch_ops, &volatile_pages, 0644);
+MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0 (make stable and detach from the page cache); live; default 0");
+
+static int set_file_systems(const char *value, const struct kernel_param *kp)
+{
+	if (pagehint_volatile_set_file_systems(value))
+		return refuse_value(kp, value,
+				    "names of file systems with commas between them, 126 characters at most");
+	return 0;
+}
+
+static int get_file_systems(char *buffer, const struct kernel_param *kp)
+{
+	const char *names = pagehint_volatile_file_systems();
+
+	return sysfs_emit(buffer, "%.*s\n", max((int)strlen(names) - 1, 0), names);
+}
+
+static const struct kernel_param_ops file_systems_ops = {
+	.set = set_file_systems,
+	.get = get_file_systems,
+};
+
+module_param_cb(volatile_filesystems, &file_systems_ops, NULL, 0644);
+MODULE_PARM_DESC(volatile_filesystems, "File systems whose files' page cache may be volatile; only those on a block device are; live; default ext4,xfs,btrfs");
 
 static int set_backend(const char *value, const struct kernel_param *kp)
 {
@@ -270,6 +340,14 @@ static struct limits batch_limits = { &pagehint_loop_batch, 1, PAGEHINT_MAX_BUSY
 module_param_cb(loop_batch, &limited_ops, &batch_limits, 0644);
 MODULE_PARM_DESC(loop_batch, "backend=loop: most frames dropped at a time, 1 to 512; live; default 16");
 
+static struct limits delay_limits = { &pagehint_volatile_delay_ms, 10, 60000 };
+module_param_cb(volatile_delay_ms, &limited_ops, &delay_limits, 0644);
+MODULE_PARM_DESC(volatile_delay_ms, "A page of the page cache is left alone for one to two times so long after it was read, written or unmapped, in milliseconds, 10 to 60000; live; default 500");
+
+static struct limits cache_batch_limits = { &pagehint_volatile_batch, 1, 4096 };
+module_param_cb(volatile_batch, &limited_ops, &cache_batch_limits, 0644);
+MODULE_PARM_DESC(volatile_batch, "Pages of the page cache that are looked at before the thread that does it gives way, 1 to 4096; live; default 64");
+
 #ifdef PAGEHINT_TEST
 static unsigned int fail_at;
 module_param(fail_at, uint, 0444);
@@ -292,6 +370,24 @@ int pagehint_fail_point(void)
 bool pagehint_left_out(const char *name)
 {
 	return !strcmp(name, leave_out);
+}
+
+static char *delay_at = "";
+module_param(delay_at, charp, 0444);
+MODULE_PARM_DESC(delay_at, "Test build: point at which everybody is delayed; default none");
+
+static unsigned int delay_us;
+module_param(delay_us, uint, 0644);
+MODULE_PARM_DESC(delay_us, "Test build: for so many microseconds; live; default 0");
+
+void pagehint_test_delay(const char *name)
+{
+	unsigned int us = READ_ONCE(delay_us);
+
+	if (!us || strcmp(name, delay_at))
+		return;
+	mdelay(us / 1000);
+	udelay(us % 1000);
 }
 #endif
 
@@ -319,6 +415,25 @@ static int check_environment(void)
 static int find_hooks(void)
 {
 	return pagehint_hooks_find(pagehint_unused_hooks, pagehint_nr_unused_hooks);
+}
+
+/* Without it the module runs with less, and says so. */
+static int find_volatile_hooks(void)
+{
+	char why[PAGEHINT_WHY_BYTES] = "see the line above";
+	int err = pagehint_hooks_find(pagehint_volatile_hooks, pagehint_nr_volatile_hooks) ?:
+		  pagehint_hooks_find(pagehint_volatile_free_hooks,
+				      pagehint_nr_volatile_free_hooks) ?:
+		  pagehint_volatile_check(why);
+
+	if (err == -EIO)
+		return err;
+	cannot_cache = err;
+	if (err) {
+		pr_warn("page cache stays stable (volatile=0): %s\n", why);
+		volatile_pages = false;
+	}
+	return 0;
 }
 
 static int open_backend(void)
@@ -359,6 +474,7 @@ static const struct step {
 	{ "check the environment", check_environment },
 	{ "look symbols up", pagehint_resolve_own },
 	{ "find what to hook", find_hooks },
+	{ "find what to hook in the page cache", find_volatile_hooks },
 	{ "prove that hooks work", pagehint_hooks_prove },
 	{ "lay the table out", pagehint_table_layout, pagehint_table_free },
 	{ "open the backend", open_backend, pagehint_backend_close },

@@ -238,6 +238,127 @@ void pagehint_state_recovered(u8 *byte)
 }
 
 /**
+ * pagehint_state_make_volatile_range - the content of a folio may be dropped
+ * @first: state of its first frame
+ * @nr: frames
+ * @temperature: 0 cold .. 15 hot
+ *
+ * From the last frame to the first, whose state is the one that others look at:
+ * who sees it VOLATILE sees all of them so.
+ *
+ * Context: as pagehint_state_make_volatile(); the caller keeps everybody else
+ * from making these frames stable meanwhile (a frozen reference count).
+ * Return: false when one of them was not plainly STABLE; nothing changed then.
+ */
+bool pagehint_state_make_volatile_range(u8 *first, unsigned long nr, u8 temperature)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		if (READ_ONCE(first[i]) != PAGEHINT_STABLE)
+			return false;
+	}
+	/* Nobody but the caller moves STABLE bytes: none of these can fail. */
+	for (i = nr; i-- > 0; )
+		pagehint_state_make_volatile(&first[i], temperature);
+	return true;
+}
+
+/* The host is the only other one who moves it: the caller owns the first frame. */
+static bool make_tail_stable(u8 *byte)
+{
+	enum pagehint_kept kept = pagehint_state_make_stable(byte);
+
+	if (kept == PAGEHINT_DISCARDED)
+		pagehint_state_recovered(byte);
+	return kept == PAGEHINT_DISCARDED;
+}
+
+/**
+ * pagehint_state_make_stable_range - the content of a folio is needed
+ * @first: state of its first frame
+ * @nr: frames
+ *
+ * As pagehint_state_make_stable(), for all frames at once: the first one is
+ * RECOVERING while the others become STABLE, and one that is lost is the loss
+ * of all. Exactly one of several callers gets PAGEHINT_DISCARDED and must then
+ * call pagehint_state_recovered() with @first; until then the others spin.
+ *
+ * Context: as pagehint_state_make_stable(): with interrupts off.
+ * Return: what became of the folio.
+ */
+enum pagehint_kept pagehint_state_make_stable_range(u8 *first, unsigned long nr)
+{
+	bool lost = false;
+	unsigned long i;
+	u8 old;
+
+	if (nr == 1)
+		return pagehint_state_make_stable(first);
+	for (;;) {
+		/* Acquire: of recovered(), as in pagehint_state_make_stable(). */
+		old = smp_load_acquire(first);
+		if (old == PAGEHINT_RECOVERING) {
+			cpu_relax();
+			continue;
+		}
+		if (usage_of(old) == PAGEHINT_STABLE || usage_of(old) == PAGEHINT_UNUSED)
+			return PAGEHINT_WAS_STABLE;
+		if (old & PAGEHINT_BUSY) {
+			pagehint_wait_not_busy(first);
+			continue;
+		}
+		if (pagehint_cmpxchg(first, old, (u8)PAGEHINT_RECOVERING) == old)
+			break;
+	}
+	lost = old & PAGEHINT_ABSENT;
+	for (i = 1; i < nr; i++) {
+		if (make_tail_stable(&first[i]))
+			lost = true;
+	}
+	if (lost)
+		return PAGEHINT_DISCARDED;
+	pagehint_state_recovered(first);
+	return PAGEHINT_KEPT;
+}
+
+/**
+ * pagehint_state_release - VOLATILE frames were freed and are hinted no more
+ * @first: state of the first
+ * @nr: frames
+ *
+ * For when free memory is not hinted: nobody would make UNUSED frames STABLE
+ * again. So unlike pagehint_state_free() this waits where the host is BUSY.
+ *
+ * Context: any, NMI included; may spin. The caller owns the frames.
+ * Return: the number of frames that were VOLATILE.
+ */
+unsigned int pagehint_state_release(u8 *first, unsigned long nr)
+{
+	unsigned int released = 0;
+
+	for (; nr; first++, nr--) {
+		u8 old = READ_ONCE(*first);
+
+		while (usage_of(old) == PAGEHINT_VOLATILE) {
+			u8 seen;
+
+			if (old & PAGEHINT_BUSY) {
+				old = pagehint_wait_not_busy(first);
+				continue;
+			}
+			seen = pagehint_cmpxchg(first, old, (u8)PAGEHINT_STABLE);
+			if (seen == old) {
+				released++;
+				break;
+			}
+			old = seen;
+		}
+	}
+	return released;
+}
+
+/**
  * pagehint_state_set_temperature - say how warm a hinted frame is
  * @byte: its state
  * @temperature: 0 cold .. 15 hot

@@ -7,6 +7,7 @@
  *   backend   which one, its host, the lease (text)
  *   counters  transitions and waits since load
  *   states    frames by state, now
+ *   refused   why candidates did not become volatile, by reason
  *   probes    one line per hook: target, mechanism, attached or why not, calls
  */
 #include <pagehint/log.h>
@@ -22,6 +23,7 @@
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
+#include <pagehint/volatile.h>
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -106,6 +108,20 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_swept %llu\n", pagehint_counter_sum(PAGEHINT_SWEPT));
 	seq_printf(m, "nr_loop_discarded %llu\n",
 		   pagehint_counter_sum(PAGEHINT_LOOP_DISCARDED));
+	seq_printf(m, "nr_volatile_candidates %llu\n",
+		   pagehint_counter_sum(PAGEHINT_CANDIDATES));
+	seq_printf(m, "nr_volatile %llu\n",
+		   pagehint_counter_sum(PAGEHINT_MADE_VOLATILE));
+	seq_printf(m, "nr_volatile_kept %llu\n",
+		   pagehint_counter_sum(PAGEHINT_VOLATILE_KEPT));
+	seq_printf(m, "nr_volatile_discarded %llu\n",
+		   pagehint_counter_sum(PAGEHINT_VOLATILE_DISCARDED));
+	seq_printf(m, "nr_volatile_freed %llu\n",
+		   pagehint_counter_sum(PAGEHINT_VOLATILE_FREED));
+	seq_printf(m, "nr_volatile_refaulted %llu\n",
+		   pagehint_counter_sum(PAGEHINT_REFAULTED));
+	seq_printf(m, "nr_volatile_evicted %llu\n",
+		   pagehint_counter_sum(PAGEHINT_VOLATILE_EVICTED));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);
@@ -151,6 +167,19 @@ static int states_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(states);
 
+static int refused_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	BUILD_BUG_ON(PAGEHINT_REFUSED_LAST - PAGEHINT_REFUSED_FIRST + 1 !=
+		     PAGEHINT_NR_REFUSALS);
+	for (i = 0; i < PAGEHINT_NR_REFUSALS; i++)
+		seq_printf(m, "%s %llu\n", pagehint_refusal_name(i),
+			   pagehint_counter_sum(PAGEHINT_REFUSED_FIRST + i));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(refused);
+
 static int backend_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
@@ -164,6 +193,7 @@ static int backend_show(struct seq_file *m, void *unused)
 		seq_printf(m, "extent %u gfn %#lx frames %lu node %d\n", i,
 			   range->gfn, range->nr_frames, range->node);
 	}
+	seq_printf(m, "volatile %s\n", pagehint_volatile_phase());
 	pagehint_backend->show(m);
 	return 0;
 }
@@ -172,6 +202,9 @@ DEFINE_SHOW_ATTRIBUTE(backend);
 static int probes_show(struct seq_file *m, void *unused)
 {
 	pagehint_hooks_show(m, pagehint_unused_hooks, pagehint_nr_unused_hooks);
+	pagehint_hooks_show(m, pagehint_volatile_hooks, pagehint_nr_volatile_hooks);
+	pagehint_hooks_show(m, pagehint_volatile_free_hooks,
+			    pagehint_nr_volatile_free_hooks);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(probes);
@@ -192,6 +225,7 @@ int pagehint_stats_open(void)
 	debugfs_create_file("backend", 0400, directory, NULL, &backend_fops);
 	debugfs_create_file("counters", 0400, directory, NULL, &counters_fops);
 	debugfs_create_file("states", 0400, directory, NULL, &states_fops);
+	debugfs_create_file("refused", 0400, directory, NULL, &refused_fops);
 	debugfs_create_file("probes", 0400, directory, NULL, &probes_fops);
 	return 0;
 }

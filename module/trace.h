@@ -63,6 +63,60 @@ TRACE_EVENT(pagehint_busy_wait,
 	TP_printk("ns=%llu", __entry->ns)
 );
 
+/* After a folio became volatile. */
+TRACE_EVENT(pagehint_volatile,
+	TP_PROTO(unsigned long pfn, unsigned long nr, u8 temperature),
+	TP_ARGS(pfn, nr, temperature),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned long, nr)
+		__field(u8, temperature)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->nr = nr;
+		__entry->temperature = temperature;
+	),
+	TP_printk("pfn=%#lx nr=%lu temperature=%u", __entry->pfn, __entry->nr,
+		  __entry->temperature)
+);
+
+/* After a volatile folio became stable; gone: the host had dropped some of it. */
+TRACE_EVENT(pagehint_use,
+	TP_PROTO(unsigned long pfn, unsigned long nr, bool gone),
+	TP_ARGS(pfn, nr, gone),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned long, nr)
+		__field(bool, gone)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->nr = nr;
+		__entry->gone = gone;
+	),
+	TP_printk("pfn=%#lx nr=%lu gone=%d", __entry->pfn, __entry->nr,
+		  __entry->gone)
+);
+
+/* After a run of dropped folios was taken out of the cache for readahead. */
+TRACE_EVENT(pagehint_evict,
+	TP_PROTO(unsigned long ino, pgoff_t first, unsigned long nr),
+	TP_ARGS(ino, first, nr),
+	TP_STRUCT__entry(
+		__field(unsigned long, ino)
+		__field(pgoff_t, first)
+		__field(unsigned long, nr)
+	),
+	TP_fast_assign(
+		__entry->ino = ino;
+		__entry->first = first;
+		__entry->nr = nr;
+	),
+	TP_printk("ino=%lu first=%lu nr=%lu", __entry->ino, __entry->first,
+		  __entry->nr)
+);
+
 /* Hints are in force (on=1) or no longer (on=0). */
 TRACE_EVENT(pagehint_lease,
 	TP_PROTO(bool on, u64 boot_id),

@@ -71,6 +71,7 @@ void pagehint_unused_untraced(void)
 static noinline void free_other(u8 *first, unsigned long pfn, unsigned int order)
 {
 	unsigned int changed;
+	bool was_volatile;
 
 	if (!pagehint_table_covers(pfn)) {
 		pagehint_count(PAGEHINT_OUTSIDE_TABLE, 1);
@@ -78,7 +79,13 @@ static noinline void free_other(u8 *first, unsigned long pfn, unsigned int order
 	}
 	/* Before the change: afterwards the frames may be somebody else's. */
 	trace_pagehint_unused(pfn, order);
+	/* Nobody but the host writes to it: the caller owns the frames. */
+	was_volatile = (READ_ONCE(*first) & PAGEHINT_USAGE_MASK) == PAGEHINT_VOLATILE;
 	changed = pagehint_state_free_range(first, 1UL << order);
+	if (was_volatile) {
+		changed = 1U << order;
+		pagehint_count(PAGEHINT_VOLATILE_FREED, changed);
+	}
 	if (order) {
 		pagehint_count(PAGEHINT_FREED_BLOCK_FRAMES, changed);
 		pagehint_count(PAGEHINT_FREED_BLOCKS, 1);

@@ -67,7 +67,7 @@ static noinline __used unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
 	unsigned long nr, i;
 	struct page *page;
 
-	pagehint_wrapper_enter();
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
 	nr = PAGEHINT_CALL(original_bulk)(PAGEHINT_BULK_ARGS);
 	if (array) {
 		for (i = 0; i < nr; i++) {
@@ -80,7 +80,7 @@ static noinline __used unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
 			one_allocated(page);
 	}
 	pagehint_count(PAGEHINT_CALLS_BULK, 1);
-	pagehint_wrapper_exit();
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_ALLOCATOR);
 	return nr;
 }
 
@@ -103,12 +103,12 @@ static noinline __used int wrap_isolate(struct page *page, unsigned int order)
 {
 	int taken;
 
-	pagehint_wrapper_enter();
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
 	taken = PAGEHINT_CALL(original_isolate)(page, order);
 	if (taken)
 		pagehint_unused_alloc(page_to_pfn(page), order);
 	pagehint_count(PAGEHINT_CALLS_ISOLATE, 1);
-	pagehint_wrapper_exit();
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_ALLOCATOR);
 	return taken;
 }
 

@@ -29,7 +29,7 @@
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
 
-DEFINE_PER_CPU(long, pagehint_inside);
+DEFINE_PER_CPU(long [PAGEHINT_NR_INSIDE], pagehint_inside);
 
 static void find_tracepoint(struct tracepoint *tracepoint, void *data)
 {
@@ -91,13 +91,20 @@ int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr)
 	return 0;
 }
 
+static bool is_direct(const struct pagehint_hook *hook)
+{
+	return hook->mechanism == PAGEHINT_WRAPPER ||
+	       hook->mechanism == PAGEHINT_STUB;
+}
+
 static int attach_function(struct pagehint_hook *hook)
 {
 	int err;
 
 	memset(&hook->ops, 0, sizeof(hook->ops));
-	if (hook->mechanism == PAGEHINT_WRAPPER) {
-		hook->set_original(pagehint_behind_site(hook->symbol.site));
+	if (is_direct(hook)) {
+		if (hook->set_original)
+			hook->set_original(pagehint_behind_site(hook->symbol.site));
 		return pagehint_direct_register(&hook->ops, hook->symbol.site,
 						(unsigned long)hook->probe);
 	}
@@ -116,7 +123,7 @@ static int detach_function(struct pagehint_hook *hook)
 {
 	int err;
 
-	if (hook->mechanism == PAGEHINT_WRAPPER)
+	if (is_direct(hook))
 		return pagehint_direct_unregister(&hook->ops, hook->symbol.site,
 						  (unsigned long)hook->probe);
 	err = unregister_ftrace_function(&hook->ops);
@@ -167,13 +174,13 @@ static void detach(struct pagehint_hook *hook)
 	hook->attached = false;
 }
 
-static long nr_inside(void)
+static long nr_inside(enum pagehint_inside where)
 {
 	long sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(pagehint_inside, cpu));
+		sum += READ_ONCE(per_cpu(pagehint_inside, cpu)[where]);
 	return sum;
 }
 
@@ -182,15 +189,19 @@ static long nr_inside(void)
  * task may have been redirected and not yet be counted, or be uncounted and
  * not yet have returned: RCU-tasks waits for both, as neither sleeps.
  */
-static void wait_for_callers(bool wrappers)
+static void wait_for_callers(unsigned long wrappers)
 {
+	unsigned int where;
+
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();
-	/* Wrappers of the other side still come and go: not to be waited for. */
+	/* Wrappers that are still attached come and go: not to be waited for. */
 	if (!wrappers)
 		return;
-	while (nr_inside())
-		msleep(20);
+	for_each_set_bit(where, &wrappers, PAGEHINT_NR_INSIDE) {
+		while (nr_inside(where))
+			msleep(20);
+	}
 	synchronize_rcu_tasks();
 }
 
@@ -207,13 +218,15 @@ static void wait_for_callers(bool wrappers)
 void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
 			   enum pagehint_side side)
 {
-	bool any = false, wrappers = false;
+	unsigned long wrappers = 0;
+	bool any = false;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
 		if (hooks[i].side != side || !hooks[i].attached)
 			continue;
-		wrappers |= hooks[i].mechanism == PAGEHINT_WRAPPER;
+		if (hooks[i].mechanism == PAGEHINT_WRAPPER)
+			__set_bit(hooks[i].inside, &wrappers);
 		detach(&hooks[i]);
 		any = true;
 	}
@@ -247,7 +260,7 @@ int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
 		if (pagehint_left_out(hooks[i].name) || missing(&hooks[i]))
 			continue;
 		err = attach(&hooks[i], false);
-		if (err) {
+		if (err && !hooks[i].optional) {
 			pagehint_hooks_detach(hooks, nr, side);
 			return err;
 		}
@@ -289,10 +302,10 @@ static noinline __used long proof_wrapper(long a, long b)
 {
 	long ret;
 
-	pagehint_wrapper_enter();
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
 	ret = PAGEHINT_CALL(proof_original)(a, b);
 	wrapper_runs++;
-	pagehint_wrapper_exit();
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_ALLOCATOR);
 	return ret + 1;
 }
 
@@ -379,6 +392,7 @@ void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
 		[PAGEHINT_TRACEPOINT] = "tracepoint",
 		[PAGEHINT_ENTRY] = "ftrace-entry",
 		[PAGEHINT_WRAPPER] = "ftrace-wrapper",
+		[PAGEHINT_STUB] = "ftrace-stub",
 	};
 	unsigned int i;
 

@@ -6,6 +6,7 @@
 #include <linux/ftrace.h>
 #include <linux/objtool.h>
 #include <linux/version.h>
+#include <asm/linkage.h>
 
 #ifdef CONFIG_X86_64
 #include <asm/ibt.h>
@@ -73,6 +74,44 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	    ".size " #entry ", . - " #entry "\n"			\
 	    ".popsection\n");						\
 	STACK_FRAME_NON_STANDARD(entry)
+#endif
+
+/*
+ * A direct call that only looks at a page whose mapping goes, and lets the
+ * function go on: at page_remove_rmap(page, ...). Anonymous pages (bit 0 of the
+ * mapping) and pages that several others map are not worth a call.
+ */
+#ifdef CONFIG_X86_64
+#define PAGEHINT_PAGE_MAPPING	"24"
+#define PAGEHINT_PAGE_MAPCOUNT	"48"
+#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function)			\
+	static_assert(offsetof(struct page, mapping) == 24);		\
+	static_assert(offsetof(struct page, _mapcount) == 48);		\
+	void entry(void);						\
+	asm(".pushsection .text\n"					\
+	    ".type " #entry ", @function\n"				\
+	    #entry ":\n"						\
+	    "	" ASM_ENDBR						\
+	    "	testb $1, " PAGEHINT_PAGE_MAPPING "(%rdi)\n"		\
+	    "	jnz 1f\n"						\
+	    "	cmpl $1, " PAGEHINT_PAGE_MAPCOUNT "(%rdi)\n"		\
+	    "	jg 1f\n"						\
+	    "	push %rdi\n"						\
+	    "	push %rsi\n"						\
+	    "	push %rdx\n"						\
+	    "	push %rcx\n"						\
+	    "	push %r8\n"						\
+	    "	push %r9\n"						\
+	    "	call " #function "\n"					\
+	    "	pop %r9\n"						\
+	    "	pop %r8\n"						\
+	    "	pop %rcx\n"						\
+	    "	pop %rdx\n"						\
+	    "	pop %rsi\n"						\
+	    "	pop %rdi\n"						\
+	    "1:	" ASM_RET						\
+	    ".size " #entry ", . - " #entry "\n"			\
+	    ".popsection\n")
 #endif
 
 #endif /* _PAGEHINT_COMPAT_FTRACE_H */

@@ -15,15 +15,18 @@ void pagehint_lifecycle_close(void);
 /*
  * Test builds take fail_at=N: the N-th of all points that can fail does; and
  * leave_out=NAME: a hook is not attached, or a rule of docs/correctness.md not
- * kept, so that a test can show what it is good for. In other builds this costs
- * nothing.
+ * kept, so that a test can show what it is good for; and delay_at=NAME with
+ * delay_us=N: who comes to this point spins for so long. In other builds this
+ * costs nothing.
  */
 #ifdef PAGEHINT_TEST
 int pagehint_fail_point(void);
 bool pagehint_left_out(const char *name);
+void pagehint_test_delay(const char *name);
 #else
 static inline int pagehint_fail_point(void) { return 0; }
 static inline bool pagehint_left_out(const char *name) { return false; }
+static inline void pagehint_test_delay(const char *name) { }
 #endif
 
 #endif /* _PAGEHINT_CONTROL_H */

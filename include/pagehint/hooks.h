@@ -7,7 +7,8 @@
  * WRAPPER hook's probe is the PAGEHINT_DIRECT_ENTRY() of a function that is
  * called in the original's place, with its arguments, and calls the original
  * behind its ftrace site: so there is no recursion to detect, and other users of
- * the site are called once.
+ * the site are called once. A STUB hook's probe is called as a WRAPPER's, looks
+ * at the arguments and returns to the original.
  */
 #ifndef _PAGEHINT_HOOKS_H
 #define _PAGEHINT_HOOKS_H
@@ -23,6 +24,14 @@ enum pagehint_mechanism {
 	PAGEHINT_TRACEPOINT,
 	PAGEHINT_ENTRY,
 	PAGEHINT_WRAPPER,
+	PAGEHINT_STUB,
+};
+
+/* What a wrapper is counted as while it is inside. */
+enum pagehint_inside {
+	PAGEHINT_INSIDE_ALLOCATOR,
+	PAGEHINT_INSIDE_PAGE_CACHE,
+	PAGEHINT_NR_INSIDE,
 };
 
 /* Attached first: what makes frames stable. Detached last. */
@@ -37,7 +46,9 @@ enum pagehint_side {
  * @name: what it is for; the same on every kernel (test parameter leave_out)
  * @mechanism: see above
  * @side: when it is attached
- * @optional: no hint hangs on it; left out where the kernel has no such function
+ * @inside: WRAPPER: what it counts itself as
+ * @optional: no hint's safety hangs on it; left out where the kernel has no such
+ *	function, or somebody else has it
  * @probe: what is called
  * @set_original: WRAPPER: where to find the rest of the original function
  * @tracepoint: TRACEPOINT: found at load
@@ -52,6 +63,7 @@ struct pagehint_hook {
 	const char *name;
 	enum pagehint_mechanism mechanism;
 	enum pagehint_side side;
+	enum pagehint_inside inside;
 	bool optional;
 	void *probe;
 	void (*set_original)(unsigned long address);
@@ -66,6 +78,12 @@ struct pagehint_hook {
 /* probes/alloc_free.c */
 extern struct pagehint_hook pagehint_unused_hooks[];
 extern const unsigned int pagehint_nr_unused_hooks;
+
+/* probes/page_cache.c */
+extern struct pagehint_hook pagehint_volatile_hooks[];
+extern const unsigned int pagehint_nr_volatile_hooks;
+extern struct pagehint_hook pagehint_volatile_free_hooks[];
+extern const unsigned int pagehint_nr_volatile_free_hooks;
 
 /* probes/crash.c */
 u64 pagehint_crash_calls(void);
@@ -83,19 +101,19 @@ void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
 			 unsigned int nr);
 
 /*
- * Every WRAPPER says when it is inside, so that the module's text is not freed
- * under it: a wrapped function may sleep.
+ * Every WRAPPER says when it is inside, at the latest before it may sleep, so
+ * that the module's text is not freed under it.
  */
-DECLARE_PER_CPU(long, pagehint_inside);
+DECLARE_PER_CPU(long [PAGEHINT_NR_INSIDE], pagehint_inside);
 
-static __always_inline void pagehint_wrapper_enter(void)
+static __always_inline void pagehint_wrapper_enter(enum pagehint_inside where)
 {
-	this_cpu_inc(pagehint_inside);
+	this_cpu_inc(pagehint_inside[where]);
 }
 
-static __always_inline void pagehint_wrapper_exit(void)
+static __always_inline void pagehint_wrapper_exit(enum pagehint_inside where)
 {
-	this_cpu_dec(pagehint_inside);
+	this_cpu_dec(pagehint_inside[where]);
 }
 
 /* module/resolve.c */

@@ -43,7 +43,10 @@ struct pagehint_changed pagehint_state_alloc_range(u8 *first, unsigned long nr);
 unsigned int pagehint_state_scan_range(u8 *first, unsigned long nr);
 
 bool pagehint_state_make_volatile(u8 *byte, u8 temperature);
+bool pagehint_state_make_volatile_range(u8 *first, unsigned long nr, u8 temperature);
 enum pagehint_kept pagehint_state_make_stable(u8 *byte);
+enum pagehint_kept pagehint_state_make_stable_range(u8 *first, unsigned long nr);
+unsigned int pagehint_state_release(u8 *first, unsigned long nr);
 void pagehint_state_recovered(u8 *byte);
 bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
 

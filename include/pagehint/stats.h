@@ -36,6 +36,20 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_BULK,		/* calls of the hooked functions */
 	PAGEHINT_CALLS_ISOLATE,
 	PAGEHINT_CALLS_PUTBACK,
+	PAGEHINT_MADE_VOLATILE,		/* frames S -> V */
+	PAGEHINT_VOLATILE_KEPT,		/* frames V -> S, whole */
+	PAGEHINT_VOLATILE_DISCARDED,	/* frames V -> S of which the host took some */
+	PAGEHINT_VOLATILE_FREED,	/* frames freed while V */
+	PAGEHINT_REFAULTED,		/* frames found gone by somebody who reads */
+	PAGEHINT_VOLATILE_EVICTED,	/* frames taken out of the cache for readahead */
+	PAGEHINT_CANDIDATES,		/* folios marked by events */
+	PAGEHINT_CALLS_SETTLE,
+	PAGEHINT_CALLS_COPY,
+	PAGEHINT_CALLS_FAULT,
+	PAGEHINT_CALLS_WRITTEN,
+	PAGEHINT_CALLS_UNMAP,
+	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */
+	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 15,
 	PAGEHINT_NR_COUNTERS,
 };
 

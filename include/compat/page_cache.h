@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The page cache: names and types of the hooked functions, and flags that
+ * differ between kernels.
+ *
+ * 6.1: mm/filemap.c __filemap_get_folio(), filemap_get_read_batch() and
+ * next_uptodate_page(); mm/migrate.c folio_migrate_mapping(), which copies
+ * after it; mm/rmap.c page_remove_rmap().
+ */
+#ifndef _PAGEHINT_COMPAT_PAGE_CACHE_H
+#define _PAGEHINT_COMPAT_PAGE_CACHE_H
+
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/page-flags.h>
+#include <linux/pagemap.h>
+#include <linux/pagevec.h>
+#include <linux/xarray.h>
+
+#define PAGEHINT_GET_FOLIO_TARGET	"__filemap_get_folio"
+#define PAGEHINT_READ_BATCH_TARGET	"filemap_get_read_batch"
+#define PAGEHINT_FAULT_AROUND_TARGET	"next_uptodate_page"
+#define PAGEHINT_COPY_TARGET		"folio_migrate_mapping"
+#define PAGEHINT_COPY_SOURCE		2	/* which argument is the source */
+#define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
+
+#define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, \
+					pgoff_t index, int flags, gfp_t gfp
+#define PAGEHINT_GET_FOLIO_ARGS		mapping, index, flags, gfp
+
+#define PAGEHINT_READ_BATCH_PROTO	struct address_space *mapping, \
+					pgoff_t index, pgoff_t max, \
+					struct folio_batch *fbatch
+#define PAGEHINT_READ_BATCH_ARGS	mapping, index, max, fbatch
+
+#define PAGEHINT_FAULT_AROUND_PROTO	struct folio *folio, \
+					struct address_space *mapping, \
+					struct xa_state *xas, pgoff_t end
+
+/*
+ * khugepaged and MADV_COLLAPSE copy page cache that they look up by themselves
+ * (collapse_file), where file systems are read-only to it.
+ */
+#define PAGEHINT_COLLAPSES_FILES	IS_ENABLED(CONFIG_READ_ONLY_THP_FOR_FS)
+
+/**
+ * pagehint_folio_temperature - how warm the kernel holds a folio, 0 to 15
+ * @folio: on the LRU
+ *
+ * Under the multi-generational LRU PG_active says nothing while a folio is on
+ * the list; the number of accesses does, which it keeps in the flags too.
+ */
+static inline u8 pagehint_folio_temperature(struct folio *folio)
+{
+	u8 warm = folio_test_workingset(folio) ? 2 : 0;
+
+	if (folio_test_referenced(folio))
+		warm += 4;
+#ifdef CONFIG_LRU_GEN
+	if (folio_lru_gen(folio) >= 0)
+		return warm + (folio_lru_refs(folio) ? 8 : 0);
+#endif
+	return warm + (folio_test_active(folio) ? 8 : 0);
+}
+
+#endif /* _PAGEHINT_COMPAT_PAGE_CACHE_H */

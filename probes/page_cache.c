@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page cache: every way to the content of a folio that nobody holds, and
+ * the events after which one might be let go (docs/page-cache-paths.md).
+ *
+ *   __filemap_get_folio exit     one folio; may sleep; NMI: answers a miss
+ *   filemap_get_read_batch exit  folios for read(); the caller may sleep
+ *   next_uptodate_page exit      fault-around; under RCU and a page table lock
+ *   folio_migrate_mapping entry  before migration copies; the folio is locked
+ *   filemap_fault entry          only to evict what was dropped, for readahead
+ *   mm_page_free                 where free memory is not hinted
+ *
+ *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap:
+ *                                candidates
+ *
+ * A probe turns one event into one call of module/ and decides nothing, but for
+ * the inline screen: a folio that is stable and uptodate passes.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pagevec.h>
+#include <linux/preempt.h>
+#include <linux/xarray.h>
+#include <trace/events/filemap.h>
+#include <trace/events/kmem.h>
+
+#include <compat/call.h>
+#include <compat/ftrace.h>
+#include <compat/hooks.h>
+#include <compat/page_cache.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+#include <pagehint/volatile.h>
+
+/* ------------------------------------------------------------------------
+ * One folio
+ */
+
+static struct folio *no_folio(PAGEHINT_GET_FOLIO_PROTO)
+{
+	return NULL;
+}
+
+PAGEHINT_CALL_DEFINE(original_get_folio, no_folio);
+
+static void set_original_get_folio(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_get_folio, address);
+}
+
+/*
+ * The result may be NULL, a value entry (a shadow, a swap entry), or a folio of
+ * any mapping. Its caller tests uptodate after this if it wants the content.
+ *
+ * In NMI (a profiler that looks for a build ID) the folio may be the one that
+ * this CPU is just making stable or volatile: waiting for it would be for ever.
+ */
+static noinline __used struct folio *wrap_get_folio(PAGEHINT_GET_FOLIO_PROTO)
+{
+	struct folio *result;
+
+	if (unlikely(in_nmi()) && !pagehint_left_out("nmi_miss"))
+		return NULL;
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
+	result = PAGEHINT_CALL(original_get_folio)(PAGEHINT_GET_FOLIO_ARGS);
+	if (result && !xa_is_value(result) &&
+	    unlikely(!pagehint_folio_is_stable(result)))
+		pagehint_volatile_use(result);
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
+	return result;
+}
+
+PAGEHINT_DIRECT_ENTRY(direct_get_folio, wrap_get_folio);
+
+/* ------------------------------------------------------------------------
+ * A batch for reading
+ */
+
+static void no_batch(PAGEHINT_READ_BATCH_PROTO)
+{
+}
+
+PAGEHINT_CALL_DEFINE(original_read_batch, no_batch);
+
+static void set_original_read_batch(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_read_batch, address);
+}
+
+static noinline void settle(struct address_space *mapping, struct folio_batch *fbatch)
+{
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
+	pagehint_volatile_settle(mapping, fbatch);
+	pagehint_count(PAGEHINT_CALLS_SETTLE, 1);
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
+}
+
+/*
+ * The original tests uptodate by itself, before this makes the folios stable:
+ * so here it is tested again, of every one. Does not sleep, and so does not say
+ * that it is inside, but where a folio is not as it should be.
+ */
+static noinline __used void wrap_read_batch(PAGEHINT_READ_BATCH_PROTO)
+{
+	unsigned int i;
+
+	PAGEHINT_CALL(original_read_batch)(PAGEHINT_READ_BATCH_ARGS);
+	for (i = 0; i < folio_batch_count(fbatch); i++) {
+		struct folio *folio = fbatch->folios[i];
+
+		if (likely(pagehint_folio_is_stable(folio)) &&
+		    likely(folio_test_uptodate(folio)))
+			continue;
+		settle(mapping, fbatch);
+		return;
+	}
+}
+
+PAGEHINT_DIRECT_ENTRY(direct_read_batch, wrap_read_batch);
+
+/* ------------------------------------------------------------------------
+ * Fault-around
+ */
+
+static struct folio *no_next(PAGEHINT_FAULT_AROUND_PROTO)
+{
+	return NULL;
+}
+
+PAGEHINT_CALL_DEFINE(original_fault_around, no_next);
+
+static void set_original_fault_around(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_fault_around, address);
+}
+
+/*
+ * Returns a locked folio that its caller maps without a further look. One whose
+ * content is gone is passed over, as the original does with one that is not
+ * uptodate.
+ */
+static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PROTO)
+{
+	folio = PAGEHINT_CALL(original_fault_around)(folio, mapping, xas, end);
+	while (folio) {
+		if (unlikely(!pagehint_folio_is_stable(folio)))
+			pagehint_volatile_use(folio);
+		if (likely(folio_test_uptodate(folio)) ||
+		    pagehint_left_out("uptodate_retest"))
+			break;
+		folio_unlock(folio);
+		folio_put(folio);
+		/* A value entry, which it passes over: on to the next. */
+		folio = PAGEHINT_CALL(original_fault_around)(xa_mk_value(0), mapping,
+							     xas, end);
+	}
+	return folio;
+}
+
+PAGEHINT_DIRECT_ENTRY(direct_fault_around, wrap_fault_around);
+
+/* ------------------------------------------------------------------------
+ * Migration, page faults, frees
+ */
+
+/* The folio is locked, and held by whoever migrates it. */
+static void notrace probe_copy(unsigned long ip, unsigned long parent_ip,
+			       struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct folio *source = (struct folio *)
+		pagehint_ftrace_argument(fregs, PAGEHINT_COPY_SOURCE);
+
+	if (unlikely(!pagehint_folio_is_stable(source)))
+		pagehint_volatile_use(source);
+	pagehint_count(PAGEHINT_CALLS_COPY, 1);
+}
+
+static vm_fault_t no_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+PAGEHINT_CALL_DEFINE(original_fault, no_fault);
+
+static void set_original_fault(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_fault, address);
+}
+
+static noinline __used vm_fault_t wrap_fault(struct vm_fault *vmf)
+{
+	vm_fault_t result;
+
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
+	pagehint_volatile_evict_at(vmf->vma->vm_file->f_mapping, vmf->pgoff);
+	pagehint_count(PAGEHINT_CALLS_FAULT, 1);
+	result = PAGEHINT_CALL(original_fault)(vmf);
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
+	return result;
+}
+
+PAGEHINT_DIRECT_ENTRY(direct_fault, wrap_fault);
+
+static void probe_mm_page_free(void *data, struct page *page, unsigned int order)
+{
+	pagehint_probe_enter();
+	pagehint_volatile_free(page_to_pfn(page), order);
+	pagehint_probe_exit();
+}
+
+/* ------------------------------------------------------------------------
+ * Candidates
+ */
+
+static void candidate(struct folio *folio)
+{
+	if (!folio_test_anon(folio) && !folio_test_swapbacked(folio))
+		pagehint_candidate(folio_pfn(folio));
+}
+
+static void probe_add(void *data, struct folio *folio)
+{
+	candidate(folio);
+}
+
+static void notrace probe_end_writeback(unsigned long ip, unsigned long parent_ip,
+					struct ftrace_ops *ops,
+					struct ftrace_regs *fregs)
+{
+	candidate((struct folio *)pagehint_ftrace_argument(fregs, 0));
+	pagehint_count(PAGEHINT_CALLS_WRITTEN, 1);
+}
+
+/*
+ * Before the count of mappings falls. A commit that comes too early refuses the
+ * folio as mapped, and it stays a candidate for nobody until its next event: one
+ * to two periods lie between.
+ */
+static noinline __used void see_unmap(struct page *page)
+{
+	candidate(page_folio(page));
+	pagehint_count(PAGEHINT_CALLS_UNMAP, 1);
+}
+
+/*
+ * This one runs for every page of every process that exits: anonymous pages,
+ * and pages that are mapped elsewhere too, are passed in five instructions.
+ */
+PAGEHINT_DIRECT_UNMAP_STUB(direct_unmap, see_unmap);
+
+static u64 calls_settle(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_SETTLE);
+}
+
+static u64 calls_kept(void)
+{
+	return pagehint_counter_sum(PAGEHINT_VOLATILE_KEPT) +
+	       pagehint_counter_sum(PAGEHINT_VOLATILE_DISCARDED);
+}
+
+static u64 calls_copy(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_COPY);
+}
+
+static u64 calls_fault(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_FAULT);
+}
+
+static u64 calls_written(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_WRITTEN);
+}
+
+static u64 calls_unmap(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_UNMAP);
+}
+
+static u64 calls_candidates(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CANDIDATES);
+}
+
+static u64 calls_freed(void)
+{
+	return pagehint_counter_sum(PAGEHINT_VOLATILE_FREED);
+}
+
+struct pagehint_hook pagehint_volatile_hooks[] = {
+	{
+		.target = PAGEHINT_GET_FOLIO_TARGET, .name = "filemap_get_folio",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.inside = PAGEHINT_INSIDE_PAGE_CACHE,
+		.probe = direct_get_folio, .set_original = set_original_get_folio,
+		.calls = calls_kept,
+	}, {
+		.target = PAGEHINT_READ_BATCH_TARGET, .name = "filemap_get_read_batch",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.inside = PAGEHINT_INSIDE_PAGE_CACHE,
+		.probe = direct_read_batch, .set_original = set_original_read_batch,
+		.calls = calls_settle,
+	}, {
+		.target = PAGEHINT_FAULT_AROUND_TARGET, .name = "next_uptodate_page",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.inside = PAGEHINT_INSIDE_PAGE_CACHE,
+		.probe = direct_fault_around, .set_original = set_original_fault_around,
+		.calls = calls_kept,
+	}, {
+		.target = PAGEHINT_COPY_TARGET, .name = "folio_migrate_mapping",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = probe_copy, .calls = calls_copy,
+	}, {
+		.target = "filemap_fault", .name = "filemap_fault",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.inside = PAGEHINT_INSIDE_PAGE_CACHE, .optional = true,
+		.probe = direct_fault, .set_original = set_original_fault,
+		.calls = calls_fault,
+	}, {
+		.target = "mm_filemap_add_to_page_cache", .name = "add_to_page_cache",
+		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_FREE_SIDE,
+		.probe = probe_add, .calls = calls_candidates,
+	}, {
+		.target = "folio_end_writeback", .name = "folio_end_writeback",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
+		.optional = true,
+		.probe = probe_end_writeback, .calls = calls_written,
+	}, {
+		.target = PAGEHINT_UNMAP_TARGET, .name = "page_remove_rmap",
+		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
+		.optional = true,
+		.probe = direct_unmap, .calls = calls_unmap,
+	},
+};
+
+const unsigned int pagehint_nr_volatile_hooks = ARRAY_SIZE(pagehint_volatile_hooks);
+
+struct pagehint_hook pagehint_volatile_free_hooks[] = {
+	{
+		.target = "mm_page_free", .name = "mm_page_free_volatile",
+		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = probe_mm_page_free, .calls = calls_freed,
+	},
+};
+
+const unsigned int pagehint_nr_volatile_free_hooks =
+	ARRAY_SIZE(pagehint_volatile_free_hooks);
+
+/**
+ * pagehint_sleeping_getter - the hooked function in which a task may sleep and
+ * then look a folio up
+ *
+ * Context: process, after the hooks were found.
+ * Return: its address.
+ */
+unsigned long pagehint_sleeping_getter(void)
+{
+	return pagehint_volatile_hooks[0].symbol.address;
+}
+
+/* The compiler checks the probes against the tracepoints' prototypes. */
+static void __maybe_unused check_prototypes(void)
+{
+	check_trace_callback_type_mm_filemap_add_to_page_cache(probe_add);
+	check_trace_callback_type_mm_page_free(probe_mm_page_free);
+}
