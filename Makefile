@@ -88,6 +88,17 @@ guest-tools: | setup-build setup-vm
 		tests/vm/fetch-qemu $$suite; \
 	done
 
+# The disk with programs and modules for cases on real file systems
+guest-root: kernels | setup-build setup-vm
+	@for arch in $$(for kernel in $(KERNELS); do \
+			awk -v name=$$kernel '$$1 == name { print $$2 }' tests/vm/kernels; done | sort -u); do \
+		tests/vm/fetch-root $$arch; \
+	done
+	@for kernel in $(KERNELS); do tests/vm/root-image $$kernel; done
+
+vm: guest-root
+.PHONY: guest-root
+
 # All that a test in a guest needs
 vm: modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp \
     $(PAGEHINTD_PROGRAMS)

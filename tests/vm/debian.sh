@@ -101,3 +101,17 @@ debian_unpack()
 	done
 	rm -rf "$debs"
 }
+
+# debian_source DIRECTORY PACKAGE: download the parts of a source package there
+debian_source()
+{
+	local directory=$1 package=$2 state=${APT_CONFIG%/apt.conf} sources
+
+	sources=$state/parts/source.list
+	[ -e "$sources" ] || sed 's/^deb /deb-src /; q' "$state/sources.list" >"$sources"
+	step "download the source of $package"
+	quiet apt-source-update.log apt-get -q update
+	mkdir -p "$directory"
+	(cd "$directory" && quiet apt-source.log apt-get -q source --download-only "$package")
+	rm "$sources"
+}

@@ -107,3 +107,18 @@ profile_shm_sleep()
 	vm_cmdline="resume=/dev/vdb hibernate=nocompress"
 	vm_swap=1024
 }
+
+# Real file systems: programs at /tools, and a disk for each kind, which a case
+# formats (tests/cases/guest/disks.sh). XFS takes no disk below 300 MiB.
+profile_disks()
+{
+	vm_root=yes
+	vm_scratch=(ext4=512 xfs=512 btrfs=512 swap=256)
+}
+
+# The same, with memory and hint table in files
+profile_shm_disks()
+{
+	profile_shm
+	profile_disks
+}

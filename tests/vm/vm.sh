@@ -13,6 +13,7 @@
 #   vm_accel     argument of -accel
 #   vm_disk      size of a disk with ext4 in MiB, 0 for none; stress-ng is on it
 #   vm_swap      size of an empty disk for swap in MiB, 0 for none
+#   vm_root, vm_scratch  disks that the guest knows by name (disks.sh)
 #   vm_shared    yes: the memory is a file, $vm_ram, or one of each node
 #   vm_nodes     NUMA nodes, each with its part of the memory
 #   vm_table     size of the hint table $vm_table_file in bytes, 0: no device
@@ -38,6 +39,8 @@ vm_lost=199
 
 # shellcheck source=tests/vm/console.sh
 . "$top/tests/vm/console.sh"
+# shellcheck source=tests/vm/disks.sh
+. "$top/tests/vm/disks.sh"
 
 # What no run of a healthy kernel prints. An OOM kill prints a call trace: a
 # workload that runs out of memory has to be made smaller, or says that it does.
@@ -60,6 +63,8 @@ vm_defaults()
 	vm_program=
 	vm_excuses=()
 	vm_swap=0
+	vm_root=no
+	vm_scratch=()
 	vm_pid=
 	vm_serial=0
 }
@@ -67,7 +72,7 @@ vm_defaults()
 # A directory for files as large as the guest's memory (sparse).
 vm_make_dir()
 {
-	local where=/dev/shm need=$(((vm_mem + 256) * 1024))
+	local where=/dev/shm need=$(((vm_mem + 256 + $(vm_scratch_size)) * 1024))
 
 	if [ "$(df --output=avail -k $where | tail -n 1)" -lt "$need" ]; then
 		where=${TMPDIR:-/tmp}
@@ -175,6 +180,7 @@ vm_command_line()
 		vm_qemu+=(-drive "file=$vm_dir/swap,if=none,id=swap,format=raw,cache=unsafe"
 			-device "virtio-blk-pci,drive=swap")
 	fi
+	vm_named_disk_options
 	if [ "$vm_table" != 0 ]; then
 		truncate -s "$vm_table" "$vm_table_file"
 		vm_qemu+=(-object "memory-backend-file,id=table,mem-path=$vm_table_file,size=$vm_table,share=on"
