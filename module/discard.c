@@ -325,10 +325,13 @@ static void sweep_frame(unsigned long pfn)
 		struct folio *folio = page ? hold(page) : NULL;
 
 		if (folio) {
-			if (make_stable(folio) == PAGEHINT_DISCARDED)
+			enum pagehint_kept kept = make_stable(folio);
+
+			if (kept == PAGEHINT_DISCARDED)
 				remove_from_cache(folio);
 			folio_put(folio);
-			continue;
+			if (kept != PAGEHINT_WAS_STABLE)
+				continue;
 		}
 		/* Its count is frozen: it is being freed, or split. Not for long. */
 		WARN_ONCE(++tries == SWEEP_PATIENCE,

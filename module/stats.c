@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters and debugfs (/sys/kernel/debug/pagehint/; no ABI, see README), and
- * the wait for the host, which is measured.
+ * Counters and debugfs (/sys/kernel/debug/pagehint/; no ABI, see README).
  *
  * Files, each line "name value" unless said otherwise:
  *   backend   which one, its host, the lease (text)
@@ -15,7 +14,6 @@
 #include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/sched.h>
-#include <linux/timekeeping.h>
 
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
@@ -31,25 +29,6 @@
 DEFINE_PER_CPU(struct pagehint_counters, pagehint_counters);
 
 static struct dentry *directory;
-
-u8 pagehint_wait_not_busy(u8 *byte)
-{
-	u64 begin = ktime_get_mono_fast_ns(), ns;
-	u8 state;
-
-	do {
-		cpu_relax();
-		state = READ_ONCE(*byte);
-	} while (state & PAGEHINT_BUSY);
-	ns = ktime_get_mono_fast_ns() - begin;
-
-	pagehint_count(PAGEHINT_BUSY_WAITS, 1);
-	/* An interrupt in between may lose one maximum: it is a statistic. */
-	if (ns > this_cpu_read(pagehint_counters.busy_wait_max_ns))
-		this_cpu_write(pagehint_counters.busy_wait_max_ns, ns);
-	trace_pagehint_busy_wait(ns);
-	return state;
-}
 
 /**
  * pagehint_counter_sum - a counter over all CPUs

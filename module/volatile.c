@@ -90,6 +90,7 @@ int pagehint_volatile_set_file_systems(const char *names)
  * pagehint_volatile_file_system - does this file system take part?
  * @sb: it
  *
+ * By the name under which it is mounted: ext4's driver serves ext2 and ext3 too.
  * Only what can be read again from a device of its own: neither what lives on
  * another machine nor what a program of the guest serves (fuseblk says that it
  * requires a device, too).
