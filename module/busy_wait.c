@@ -9,8 +9,8 @@
 #include <pagehint/log.h>
 
 #include <linux/irqflags.h>
+#include <linux/ktime.h>
 #include <linux/percpu.h>
-#include <linux/timekeeping.h>
 
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
