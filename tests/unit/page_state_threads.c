@@ -290,6 +290,7 @@ static bool everything_happened(void)
 	       happened(&stats.crashes, 1000) && happened(&stats.leases, 100) &&
 	       happened(&stats.dropped, 2000) && happened(&stats.kept, 1000) &&
 	       happened(&stats.allocated_absent, 1000) && happened(&stats.waits, 100) &&
+	       happened(&stats.large_discarded, 100) && happened(&stats.large_kept, 100) &&
 	       sum(stats.discarded) >= 100;
 }
 
@@ -353,11 +354,13 @@ static void threads(void)
 	pool_check();
 
 	test_note("%lu steps, seed %llu; %llu ranges, %llu frames dropped, %llu crashes; "
-		  "%llu kept, %llu discarded, %llu waits, %llu leases ended",
+		  "%llu kept, %llu discarded, %llu and %llu large, %llu waits, %llu leases ended",
 		  steps, (unsigned long long)test.seed,
 		  (unsigned long long)stats.ranges, (unsigned long long)stats.dropped,
 		  (unsigned long long)stats.crashes, (unsigned long long)stats.kept,
 		  (unsigned long long)sum(stats.discarded),
+		  (unsigned long long)stats.large_kept,
+		  (unsigned long long)stats.large_discarded,
 		  (unsigned long long)stats.waits, (unsigned long long)stats.leases);
 }
 

@@ -35,6 +35,8 @@ struct stats {
 	uint64_t discarded[NR_FRAMES];	/* reported by make stable */
 	uint64_t freed_absent[NR_FRAMES]; /* freed as V|ABSENT: needs no report */
 	uint64_t freed_volatile[NR_FRAMES]; /* freed as V: the host was faster, or not */
+	uint64_t large[NR_FRAMES];	/* uses as part of a large folio: reported as one */
+	uint64_t large_discarded, large_kept;
 };
 
 extern struct vm vm;

@@ -12,11 +12,15 @@
 #define EMPTY		(-1)
 #define FROZEN		0
 
-/* @seed and @frame belong to whoever froze the slot, or filled it. */
+/*
+ * @seed, @frame and @nr belong to whoever froze the slot, or filled it. A folio of
+ * several frames is lost as a whole when one of its frames is.
+ */
 static struct slot {
 	int refs;	/* atomic: EMPTY, FROZEN, 1: unused, more: in use */
 	bool recovering; /* atomic: only one may */
 	unsigned int frame;
+	unsigned int nr;
 	uint64_t seed;
 } slots[NR_SLOTS] = {
 	[0 ... NR_SLOTS - 1] = { .refs = EMPTY },
@@ -50,21 +54,42 @@ static void put(struct slot *slot)
 	__atomic_fetch_sub(&slot->refs, 1, __ATOMIC_RELEASE);
 }
 
+static void write_all(const struct slot *slot)
+{
+	unsigned int i;
+
+	for (i = slot->frame; i < slot->frame + slot->nr; i++)
+		content_write(i, slot->seed);
+}
+
+static void check_all(const struct slot *slot, const char *what)
+{
+	unsigned int i;
+
+	for (i = slot->frame; i < slot->frame + slot->nr; i++) {
+		CHECK(content_is(i, slot->seed), "frame %u of %u: %s, but its content is %#llx",
+		      i - slot->frame, slot->nr, what,
+		      (unsigned long long)vm.content[i][0]);
+	}
+}
+
 static void fill(struct slot *slot, uint64_t *random)
 {
+	unsigned int nr = 1u << (test_random(random) % 8 < 5 ? 0 : test_random(random) % 4);
 	int frame;
 
 	if (!freeze(slot, EMPTY))
 		return;
-	frame = pool_take(1, random);
+	frame = pool_take(nr, random);
 	if (frame < 0) {
 		unfreeze(slot, EMPTY);
 		return;
 	}
-	pagehint_state_alloc(&vm.state[frame]);
+	pagehint_state_alloc_range(&vm.state[frame], nr);
 	slot->frame = frame;
+	slot->nr = nr;
 	slot->seed = test_random(random);
-	content_write(frame, slot->seed);
+	write_all(slot);
 	unfreeze(slot, 1);
 }
 
@@ -76,20 +101,21 @@ static void use(struct slot *slot)
 	if (!get(slot))
 		return;
 	frame = slot->frame;
-	kept = pagehint_state_make_stable(&vm.state[frame]);
+	/* Both do for one frame: the kernel's getters call the one for ranges. */
+	kept = slot->nr > 1 || slot->seed % 2 ?
+	       pagehint_state_make_stable_range(&vm.state[frame], slot->nr) :
+	       pagehint_state_make_stable(&vm.state[frame]);
 	if (kept == PAGEHINT_DISCARDED) {
 		CHECK(!__atomic_exchange_n(&slot->recovering, true, __ATOMIC_RELAXED),
 		      "frame %u: discarded was reported to two threads", frame);
-		count(&stats.discarded[frame]);
-		content_write(frame, slot->seed);
+		count(slot->nr > 1 ? &stats.large_discarded : &stats.discarded[frame]);
+		write_all(slot);
 		__atomic_store_n(&slot->recovering, false, __ATOMIC_RELAXED);
 		pagehint_state_recovered(&vm.state[frame]);
 	} else {
 		if (kept == PAGEHINT_KEPT)
-			count(&stats.kept);
-		CHECK(content_is(frame, slot->seed),
-		      "frame %u: said to be whole, but its content is %#llx", frame,
-		      (unsigned long long)vm.content[frame][0]);
+			count(slot->nr > 1 ? &stats.large_kept : &stats.kept);
+		check_all(slot, "said to be whole");
 	}
 	put(slot);
 }
@@ -97,13 +123,16 @@ static void use(struct slot *slot)
 static void make_volatile(struct slot *slot, uint64_t *random)
 {
 	bool stable, made;
+	unsigned int i;
 
 	if (!freeze(slot, 1))
 		return;
 	stable = __atomic_load_n(&vm.state[slot->frame], __ATOMIC_RELAXED) ==
 		 PAGEHINT_STABLE;
-	made = pagehint_state_make_volatile(&vm.state[slot->frame],
-					    test_random(random) % 16);
+	made = pagehint_state_make_volatile_range(&vm.state[slot->frame], slot->nr,
+						  test_random(random) % 16);
+	for (i = 0; slot->nr > 1 && made && i < slot->nr; i++)
+		count(&stats.large[slot->frame + i]);
 	CHECK(made == stable, "frame %u: make volatile returned %d for %s frame",
 	      slot->frame, made, stable ? "a stable" : "a hinted");
 	unfreeze(slot, 1);
@@ -118,6 +147,19 @@ static void take_away(struct slot *slot)
 		return;
 	frame = slot->frame;
 	byte = &vm.state[frame];
+
+	if (slot->nr > 1) {
+		/* Where free memory is not hinted, it is stable before it is free. */
+		if (slot->seed % 2)
+			pagehint_state_release(byte, slot->nr);
+		if ((READ_ONCE(*byte) & PAGEHINT_USAGE_MASK) == PAGEHINT_STABLE &&
+		    !(slot->seed % 2))
+			check_all(slot, "stable");
+		pagehint_state_free_range(byte, slot->nr);
+		pool_put(frame, slot->nr);
+		unfreeze(slot, EMPTY);
+		return;
+	}
 
 	/* As bulk allocation does with entries that the caller had filled. */
 	before = pagehint_state_alloc(byte) & PAGEHINT_USAGE_MASK;
@@ -165,11 +207,12 @@ void cache_empty(void)
 		uint64_t known = stats.discarded[i] + stats.freed_absent[i];
 
 		CHECK(stats.lost[i] >= known &&
-		      stats.lost[i] <= known + stats.freed_volatile[i],
-		      "frame %u: lost %llu times: %llu reported, %llu freed absent, %llu freed volatile",
+		      stats.lost[i] <= known + stats.freed_volatile[i] + stats.large[i],
+		      "frame %u: lost %llu times: %llu reported, %llu freed absent, %llu freed volatile, %llu in large folios",
 		      i, (unsigned long long)stats.lost[i],
 		      (unsigned long long)stats.discarded[i],
 		      (unsigned long long)stats.freed_absent[i],
-		      (unsigned long long)stats.freed_volatile[i]);
+		      (unsigned long long)stats.freed_volatile[i],
+		      (unsigned long long)stats.large[i]);
 	}
 }
