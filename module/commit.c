@@ -91,6 +91,10 @@ static enum pagehint_refusal refused_locked(struct folio *folio)
 		return PAGEHINT_REFUSED_NOT_REGULAR;
 	if (!pagehint_volatile_file_system(inode->i_sb))
 		return PAGEHINT_REFUSED_FILE_SYSTEM;
+	/*
+	 * read_folio by itself: ext4's buddy cache and btrfs' metadata hold all
+	 * other conditions when their inode's memory was a regular file's before.
+	 */
 	if (!mapping->a_ops->read_folio || IS_DAX(inode) || IS_SWAPFILE(inode) ||
 	    IS_VERITY(inode) || mapping_exiting(mapping))
 		return PAGEHINT_REFUSED_FILE;

@@ -6,7 +6,7 @@
 
 UNIT_BUILD := $(BUILD)/tests/unit
 UNIT_PROGRAMS := $(addprefix $(UNIT_BUILD)/,page_state_table page_state_host page_state_ranges \
-	page_state_interleave page_state_threads page_state_threads.tsan checks_test checks_fuzz)
+	page_state_folios page_state_interleave page_state_threads page_state_threads.tsan checks_test checks_fuzz)
 UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
 # With a real QEMU: not for `make check`, which works without one.
