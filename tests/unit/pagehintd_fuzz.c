@@ -207,7 +207,8 @@ static void check_examined(void)
 	bool lease;
 
 	before = *fuzz.header;
-	lease = lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram);
+	lease = lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram,
+			      HOST_FEATURES);
 	CHECK(!memcmp(&before, fuzz.header, sizeof(before)), "the examination wrote to the header");
 	fuzz_judge(&fuzz, &verdict);
 	if (!CHECK(lease == verdict.lease, "expected %s, found the opposite: %s",
@@ -487,7 +488,8 @@ static void races(void)
 		remember_words();
 		__atomic_store_n(&stop_racing, false, __ATOMIC_RELAXED);
 		pthread_create(&thread, NULL, race, NULL);
-		if (lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram) &&
+		if (lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram,
+			      HOST_FEATURES) &&
 		    lease_offer(&worker.lease, &worker.table)) {
 			unsigned int pass;
 
