@@ -214,7 +214,8 @@ uint64_t reclaim_scan(struct worker *worker)
 	};
 	uint64_t start = now_ns();
 
-	scan_begin(&worker->scan, now_ns());
+	worker->scanned_ns = start;
+	scan_begin(&worker->scan, start);
 	if (worker->vm->dry_run)
 		shared_set(worker->shared->nr_would_drop, 0);
 	if (worker->lease.features & PAGEHINT_F_UNUSED)
@@ -273,13 +274,14 @@ static void take_wanted(struct pass *pass, uint64_t wanted)
 }
 
 /*
- * How many volatile frames are to go by the policy? Unused ones go first: one
- * that was unused when the target was passed is gone when its age is over.
+ * How many volatile frames are to go by the policy? Unused ones go first: those
+ * that were unused when the target was passed are gone once a scan began after
+ * their age, of which both ends are rounded to ticks.
  */
 static uint64_t wanted_by_policy(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
-	uint64_t target = vm->target_mib << 20, now = now_ns(), bytes;
+	uint64_t target = vm->target_mib << 20, wait = vm->unused_age_ms * NSEC_PER_MSEC, bytes;
 
 	if (vm->volatile_policy == VOLATILE_ALL && !target)
 		return UINT64_MAX;
@@ -291,9 +293,9 @@ static uint64_t wanted_by_policy(struct worker *worker)
 		return 0;
 	}
 	if (!worker->above_since_ns)
-		worker->above_since_ns = now;
+		worker->above_since_ns = now_ns();
 	if (vm->volatile_policy == VOLATILE_TARGET &&
-	    now - worker->above_since_ns <= vm->unused_age_ms * NSEC_PER_MSEC)
+	    worker->scanned_ns < worker->above_since_ns + wait + 2 * worker->scan.tick_ns)
 		return 0;
 	return (bytes - target + PAGEHINT_FRAME_BYTES - 1) >> PAGEHINT_FRAME_SHIFT;
 }

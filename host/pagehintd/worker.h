@@ -55,6 +55,7 @@ struct worker {
 	uint64_t next_second_ns;
 	uint64_t next_histogram_ns;
 	uint64_t next_scan_ns;
+	uint64_t scanned_ns;	/* the last scan began */
 	uint64_t above_since_ns;	/* the target; 0: not */
 	uint64_t log_window_ns;
 	unsigned int nr_logged;

@@ -57,8 +57,8 @@ static inline void daemon_start_args(struct daemon *daemon, const char *const *a
 	_exit(127);
 }
 
-static inline void daemon_start(struct daemon *daemon, const struct guest *guest,
-				const char *age, const char *extra)
+static inline void daemon_start_more(struct daemon *daemon, const struct guest *guest,
+				     const char *age, const char *extra, const char *more)
 {
 	char pid[32];
 
@@ -67,7 +67,13 @@ static inline void daemon_start(struct daemon *daemon, const struct guest *guest
 	daemon_start_args(daemon, (const char *const[]) {
 		program(), "--vm", "test", "--ram", guest->ram_path, "--table",
 		guest->table_path, guest->map[0], guest->map[1], pid, "--reset=destroy",
-		"--control", daemon->control, "--unused-age", age, extra, NULL });
+		"--control", daemon->control, "--unused-age", age, extra, more, NULL });
+}
+
+static inline void daemon_start(struct daemon *daemon, const struct guest *guest,
+				const char *age, const char *extra)
+{
+	daemon_start_more(daemon, guest, age, extra, NULL);
 }
 
 static inline char *daemon_log(const struct daemon *daemon)
