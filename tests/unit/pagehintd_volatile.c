@@ -38,14 +38,6 @@ static uint64_t absent(const struct guest *guest, uint64_t first, uint64_t count
 	return nr;
 }
 
-/* Two looks have been taken of what is there now. */
-static void wait_for_looks(const struct daemon *daemon)
-{
-	sleep(1);
-	WAIT_FOR(figure(daemon, VM("pagehintd_scans_total")) > 0, "no scan");
-	sleep(1);
-}
-
 static uint64_t answered(const char *answer, const char *name)
 {
 	const char *at = strstr(answer, name);
@@ -133,8 +125,10 @@ static void oldest_first(void)
 	begin(&guest, 2, ALL_FEATURES);
 	guest_cache(&guest, 3000, 2 * MIB, 7, 1);
 	start(&daemon, &guest, "0", NULL);
-	wait_for_looks(&daemon);
-	wait_for_looks(&daemon);
+	/* Seen, and a second of the clock has passed: older than what comes now */
+	WAIT_FOR(figure(&daemon, "pagehintd_volatile_frames{vm=\"test\",temperature=\"1\"}") ==
+		 2 * MIB, "not seen");
+	usleep(1200000);
 	guest_cache(&guest, 1000, 2 * MIB, 7, 1);
 	usleep(100000);
 	CHECK(figure(&daemon, VOLATILE_BYTES) == 0, "dropped though there is no target");
