@@ -218,9 +218,9 @@ static void interrupted(void)
 	state[2000] = PAGEHINT_VOLATILE | PAGEHINT_ABSENT;
 	look(&ages, SECOND);
 	CHECK(goes_first(&ages, 2001), "made younger by one that was dropped");
-	memset(state + 2000, PAGEHINT_STABLE, 8);
+	memset(state + 2001, PAGEHINT_STABLE, 7);
 	look(&ages, SECOND);
-	memset(state + 2000, PAGEHINT_VOLATILE, 8);
+	memset(state + 2001, PAGEHINT_VOLATILE, 7);
 	look(&ages, SECOND);
 	CHECK(goes_first(&ages, 1000), "the age of a group stays when all have left");
 	/* Since the last look: not counted, and younger than all */
@@ -232,7 +232,7 @@ static void interrupted(void)
 	memset(state + 104, PAGEHINT_VOLATILE | 0x10, 8);
 	memset(state + 1000, PAGEHINT_VOLATILE | 0x20, 8);
 	memset(state + 2000, PAGEHINT_VOLATILE | 0x10, 8);
-	state[104] = PAGEHINT_VOLATILE | 0x30;
+	state[110] = PAGEHINT_VOLATILE | 0x30;
 	look(&ages, SECOND);
 	CHECK(goes_first(&ages, 2000), "a hot one among eight does not count");
 	ages.temperatures = false;
