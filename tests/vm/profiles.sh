@@ -91,6 +91,13 @@ profile_shm_kexec()
 		-device virtio-blk-pci,drive=initrd)
 }
 
+# As shm, with a disk for 600 MiB of files
+profile_shm_cache()
+{
+	profile_shm
+	vm_disk=720
+}
+
 # Memory can be plugged, and half of what is there at boot can go offline
 profile_shm_hotplug()
 {
