@@ -68,6 +68,9 @@ $(BUILD)/guest/%: tests/guest/%.c tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -static -o $@ $<
 
+$(BUILD)/guest/fsx: tests/guest/fsx_operations.h tests/guest/damage.h
+$(BUILD)/guest/damage: tests/guest/damage.h
+
 $(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -o $@ $<

@@ -10,9 +10,7 @@ int main(int argc, char **argv)
 	if (result)
 		return result < 0 ? EXIT_OK : result;
 	if (options.status)
-		return ask_status(options.control);
-	if (options.drop.bytes)
-		return ask_drop(options.control, &options.drop);
+		return status_ask(options.control);
 	result = files_open(options.vm, options.nr_vms);
 	if (result != EXIT_OK)
 		return result;

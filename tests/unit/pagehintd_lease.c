@@ -45,8 +45,7 @@ static void tear_down(struct bench *bench)
 
 static bool examine(struct bench *bench)
 {
-	return lease_examine(&bench->lease, &bench->table, &bench->map, &bench->ram,
-			     HOST_FEATURES);
+	return lease_examine(&bench->lease, &bench->table, &bench->map, &bench->ram);
 }
 
 static void handshake(void)

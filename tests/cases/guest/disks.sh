@@ -7,7 +7,8 @@
 #   disk NAME                 the device of the disk of that name
 #   filesystem_make KIND      ext4, xfs or btrfs on the disk of that name, at /KIND
 #   filesystem_remount KIND   nothing of it stays in the page cache
-#   filesystem_check KIND     unmounts and checks it; fails on any complaint
+#   filesystem_clean KIND     what its checker says, once it is unmounted
+#   filesystem_check KIND     unmounts it; fails unless it is clean
 
 disk()
 {
@@ -39,7 +40,7 @@ filesystem_make()
 	case $1 in
 	ext4)	mkfs.ext4 -q -F "$device" ;;
 	xfs)	mkfs.xfs -q -f "$device" ;;
-	btrfs)	mkfs.btrfs -q -f "$device" ;;
+	btrfs)	mkfs.btrfs -q -f "$device" >/dev/null ;;
 	esac || fail "mkfs.$1 on $device"
 	mkdir -p "/$1"
 	mount -t "$1" "$device" "/$1" || fail "$1 is not mounted"
@@ -51,18 +52,23 @@ filesystem_remount()
 	mount -t "$1" "$(disk "$1")" "/$1" || fail "$1 is not mounted again"
 }
 
-filesystem_check()
+filesystem_clean()
 {
 	local device
 
 	device=$(disk "$1")
-	umount "/$1" || fail "$1 is busy: $(fuser -m "/$1" 2>/dev/null)"
 	case $1 in
 	ext4)	e2fsck -fn "$device" ;;
 	xfs)	xfs_repair -n "$device" ;;
 	btrfs)	btrfs check --readonly "$device" ;;
-	esac >/tmp/fsck.out 2>&1 || {
+	esac >/tmp/fsck.out 2>&1
+}
+
+filesystem_check()
+{
+	umount "/$1" || fail "$1 is busy: $(fuser -m "/$1" 2>/dev/null)"
+	if ! filesystem_clean "$1"; then
 		cat /tmp/fsck.out
 		fail "the file system $1 is damaged"
-	}
+	fi
 }
