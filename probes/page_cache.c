@@ -163,15 +163,23 @@ PAGEHINT_DIRECT_ENTRY(direct_fault_around, wrap_fault_around);
  * Migration, page faults, frees
  */
 
-/* The folio is locked, and held by whoever migrates it. */
+/*
+ * The folio is locked, and held by whoever migrates it. To the page cache its
+ * copy comes without an event: it is a candidate because the source may have
+ * been one, or was volatile.
+ */
 static void notrace probe_copy(unsigned long ip, unsigned long parent_ip,
 			       struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	struct folio *source = (struct folio *)
 		pagehint_ftrace_argument(fregs, PAGEHINT_COPY_SOURCE);
+	struct folio *copy = (struct folio *)
+		pagehint_ftrace_argument(fregs, PAGEHINT_COPY_DESTINATION);
 
 	if (unlikely(!pagehint_folio_is_stable(source)))
 		pagehint_volatile_use(source);
+	if (!folio_test_anon(source) && !folio_test_swapbacked(source))
+		pagehint_candidate(folio_pfn(copy));
 	pagehint_count(PAGEHINT_CALLS_COPY, 1);
 }
 

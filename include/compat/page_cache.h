@@ -22,6 +22,7 @@
 #define PAGEHINT_FAULT_AROUND_TARGET	"next_uptodate_page"
 #define PAGEHINT_COPY_TARGET		"folio_migrate_mapping"
 #define PAGEHINT_COPY_SOURCE		2	/* which argument is the source */
+#define PAGEHINT_COPY_DESTINATION	1
 #define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
 
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, \
