@@ -23,7 +23,7 @@ pagehintd: $(PAGEHINTD_PROGRAMS) ## the host daemon
 
 # Unit tests, under sanitizers, and that they can fail; result lines as tests/unit/run gathers them.
 PAGEHINTD_UNIT := $(BUILD)/tests/unit
-PAGEHINTD_TESTS := $(addprefix $(PAGEHINTD_UNIT)/pagehintd_,guestmap lease drop fuzz daemon hostile)
+PAGEHINTD_TESTS := $(addprefix $(PAGEHINTD_UNIT)/pagehintd_,guestmap lease drop ages fuzz daemon volatile hostile)
 PAGEHINTD_TEST_CFLAGS := -std=c11 -O1 -g $(WARNINGS) -Iinclude/uapi -Iinclude -D_GNU_SOURCE \
 	-I$(PAGEHINTD_DIR) -DPAGEHINT_TEST_HOOKS -pthread -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
@@ -41,13 +41,13 @@ $(PAGEHINTD_UNIT)/pagehintd_%: tests/unit/pagehintd_%.c $(PAGEHINTD_TEST_HEADERS
 			       | setup-build setup-check
 	@mkdir -p $(@D)
 	$(CC) $(PAGEHINTD_TEST_CFLAGS) -o $@ $< \
-		$(addprefix $(PAGEHINTD_DIR)/,drop.c scan.c lease.c table.c guestmap.c util.c)
+		$(addprefix $(PAGEHINTD_DIR)/,drop.c scan.c ages.c lease.c table.c guestmap.c util.c)
 
 $(PAGEHINTD_UNIT)/pagehintd_fuzz: tests/unit/pagehintd_fuzz.c $(PAGEHINTD_TEST_HEADERS) \
 				  | setup-build setup-check
 	@mkdir -p $(@D)
 	$(CC) $(PAGEHINTD_TEST_CFLAGS) $(PAGEHINTD_FUZZ_FLAGS) -o $@ $< \
-		$(addprefix $(PAGEHINTD_DIR)/,drop.c scan.c lease.c table.c guestmap.c util.c \
+		$(addprefix $(PAGEHINTD_DIR)/,drop.c scan.c ages.c lease.c table.c guestmap.c util.c \
 			reclaim.c files.c)
 
 test-unit-pagehintd: $(PAGEHINTD_TESTS) $(PAGEHINTD_UNIT)/pagehintd.asan

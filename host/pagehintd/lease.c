@@ -67,6 +67,7 @@ static bool check_fixed_fields(struct lease *lease, const struct table *table,
 		return refuse(lease, REFUSED_FEATURES,
 			      "the guest has features %#lx, this pagehintd (version %u) knows %#llx: install the same release on both sides",
 			      features, PAGEHINT_VERSION, PAGEHINT_F_ALL);
+	lease->features = features & lease->offered;
 	if (!*table_bytes || *table_bytes > table->nr_frames)
 		return refuse(lease, REFUSED_TABLE_SIZE,
 			      "the guest uses %lu bytes of table, the file has room for %lu: is it the table of another guest?",
@@ -157,6 +158,7 @@ static const char *confirm_extent(struct lease_extent *extent, uint64_t proof_gf
 /**
  * lease_examine - may the guest that asks have a lease, and for what?
  * @lease: is filled; why says what is wrong, if anything
+ * @offered: features that this host has for it
  *
  * Writes nothing to the table.
  *
@@ -164,7 +166,8 @@ static const char *confirm_extent(struct lease_extent *extent, uint64_t proof_gf
  * now nobody asks any more.
  */
 bool lease_examine(struct lease *lease, const struct table *table,
-		   const struct guestmap *map, const struct ram_file *ram)
+		   const struct guestmap *map, const struct ram_file *ram,
+		   uint64_t offered)
 {
 	uint64_t boot_id = lease_asked_for(table);
 	uint64_t table_bytes;
@@ -175,6 +178,7 @@ bool lease_examine(struct lease *lease, const struct table *table,
 	if (!boot_id)
 		return false;
 	lease->boot_id = boot_id;
+	lease->offered = offered;
 	if (!check_fixed_fields(lease, table, &table_bytes, &nr))
 		return false;
 	for (i = 0; i < nr; i++) {
@@ -210,12 +214,12 @@ bool lease_examine(struct lease *lease, const struct table *table,
 }
 
 /* Who we are, for a guest that we speak the same version with */
-void lease_announce(struct table *table)
+void lease_announce(struct table *table, uint64_t features)
 {
 	struct pagehint_header *header = table->header;
 
 	table_write(header->host_version, PAGEHINT_VERSION);
-	table_write(header->host_features, HOST_FEATURES);
+	table_write(header->host_features, features);
 	table_write_release(header->host_magic, PAGEHINT_HOST_MAGIC);
 }
 
@@ -238,7 +242,7 @@ bool lease_offer(struct lease *lease, struct table *table)
 	}
 	for (i = 0; i < lease->nr_extents; i++)
 		confirmed |= (uint64_t)lease->extents[i].confirmed << i;
-	lease_announce(table);
+	lease_announce(table, lease->offered);
 	clear_busy_record(table);
 	table_write(header->nr_dropped, 0);
 	table_write(header->extents_confirmed, confirmed);

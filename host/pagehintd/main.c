@@ -10,7 +10,9 @@ int main(int argc, char **argv)
 	if (result)
 		return result < 0 ? EXIT_OK : result;
 	if (options.status)
-		return status_ask(options.control);
+		return ask_status(options.control);
+	if (options.drop.bytes)
+		return ask_drop(options.control, &options.drop);
 	result = files_open(options.vm, options.nr_vms);
 	if (result != EXIT_OK)
 		return result;

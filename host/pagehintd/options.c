@@ -11,10 +11,13 @@
 
 #define DEFAULT_UNUSED_AGE_MS	1000
 #define MAX_UNUSED_AGE_MS	3600000
+/* So that it is in a line of the control socket */
+#define MAX_VM_NAME		200
 
 static const char help[] =
 "usage: pagehintd VM... [--control SOCKET]\n"
 "       pagehintd --status --control SOCKET\n"
+"       pagehintd --drop=SIZE[:VM] --control SOCKET\n"
 "Takes memory back that guests do not use. Each VM is described by:\n"
 "  --vm NAME          begins a VM; the name is for people\n"
 "  --ram [ID=]FILE... its memory; of a memfd: ID=/proc/PID/fd/N\n"
@@ -28,10 +31,16 @@ static const char help[] =
 "                     file; may be repeated; needed without --qmp\n"
 "  --unused-age MS    drop frames that were unused so long (default 1000)\n"
 "  --target-mib N     only while the memory takes more than N MiB (default 0)\n"
+"  --volatile=target  clean page cache too: as much as --target-mib asks for\n"
+"                     (default), or on command (--drop)\n"
+"  --volatile=all     all that the guest offers, as unused memory\n"
+"  --volatile=off     never; the guest is told so\n"
 "  --dry-run          count what would be dropped, touch nothing\n"
 "Options of the daemon:\n"
 "  --control SOCKET   answer each connection with the state (OpenMetrics)\n"
 "  --status           print the state of the daemon at --control\n"
+"  --drop=SIZE[:VM]   take so much now: MiB, or with K, M, G, T, or all; unused\n"
+"                     memory, then page cache; prints what was dropped\n"
 "  --help, --version\n"
 "Exit codes: 0 stopped, or all VMs ended; 1 internal; 2 usage; 3 a file;\n"
 "4 locked by another pagehintd; 5 refused configuration; 6 QEMU; 7 a file shrank.\n"
@@ -144,6 +153,20 @@ static int set_test(struct vm *vm, int what, const char *value)
 }
 #endif
 
+static int set_volatile(struct vm *vm, const char *value)
+{
+	if (!strcmp(value, "off"))
+		vm->volatile_policy = VOLATILE_OFF;
+	else if (!strcmp(value, "target"))
+		vm->volatile_policy = VOLATILE_TARGET;
+	else if (!strcmp(value, "all"))
+		vm->volatile_policy = VOLATILE_ALL;
+	else
+		return usage("expected --volatile=off, --volatile=target or --volatile=all, found '%s'",
+			     value);
+	return EXIT_OK;
+}
+
 static int vm_option(struct vm *vm, struct walk *walk)
 {
 	uint64_t number;
@@ -187,6 +210,8 @@ static int vm_option(struct vm *vm, struct walk *walk)
 		vm->qmp_path = walk->value;
 	} else if (is_option(walk, "--reset")) {
 		return set_reset(vm, walk->value);
+	} else if (is_option(walk, "--volatile")) {
+		return set_volatile(vm, walk->value);
 	} else if (is_option(walk, "--map")) {
 		if (vm->nr_map_text == MAX_MAP_ENTRIES)
 			return usage("%s: more than %u --map", vm->name, MAX_MAP_ENTRIES);
@@ -200,6 +225,37 @@ static int vm_option(struct vm *vm, struct walk *walk)
 	} else {
 		return usage("unknown option %.*s", (int)walk->name_length, walk->name);
 	}
+	return EXIT_OK;
+}
+
+/* SIZE[:VM], SIZE in MiB or with a unit, or all */
+static int parse_drop(struct drop_request *drop, char *text)
+{
+	static const char units[] = "KMGT";
+	char *colon = strchr(text, ':'), *end = text;
+	unsigned int shift;
+	const char *unit;
+
+	if (colon) {
+		*colon = '\0';
+		drop->vm = colon + 1;
+		if (!*drop->vm || strlen(drop->vm) > MAX_VM_NAME)
+			return usage("expected the name of a VM after --drop=%s:, found '%s'",
+				     text, drop->vm);
+	}
+	drop->bytes = UINT64_MAX;
+	if (!strcmp(text, "all"))
+		return EXIT_OK;
+	errno = 0;
+	if (*text >= '0' && *text <= '9')
+		drop->bytes = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : strchr(units, 'M');
+	shift = unit ? 10 * (unit - units + 1) : 1;
+	if (end == text || !unit || (*end && end[1]) || errno || !drop->bytes ||
+	    drop->bytes >> (64 - shift))
+		return usage("expected --drop=SIZE[:VM], SIZE in MiB, or with K, M, G or T, or all; found '%s'",
+			     text);
+	drop->bytes <<= shift;
 	return EXIT_OK;
 }
 
@@ -229,12 +285,15 @@ static int begin_vm(struct options *options, const char *name)
 		return usage("more than %u VMs", MAX_VMS);
 	if (strpbrk(name, "\"\\\n"))
 		return usage("expected a name without quotes and backslashes, found '%s'", name);
+	if (strlen(name) > MAX_VM_NAME)
+		return usage("expected a name of %u bytes at most, found '%s'", MAX_VM_NAME, name);
 	for (i = 0; i < options->nr_vms; i++) {
 		if (!strcmp(options->vm[i].name, name))
 			return usage("two VMs are called %s", name);
 	}
 	vm->name = name;
 	vm->unused_age_ms = DEFAULT_UNUSED_AGE_MS;
+	vm->volatile_policy = VOLATILE_TARGET;
 	vm->table_fd = -1;
 	options->nr_vms++;
 	return EXIT_OK;
@@ -277,6 +336,10 @@ int options_parse(struct options *options, int argc, char **argv)
 			if (strlen(walk.value) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 				return usage("the path of a socket is too long: %s", walk.value);
 			options->control = walk.value;
+		} else if (is_option(&walk, "--drop")) {
+			if (!take_value(&walk))
+				return EXIT_USAGE;
+			result = parse_drop(&options->drop, (char *)walk.value);
 		} else if (is_option(&walk, "--vm")) {
 			if (!take_value(&walk))
 				return EXIT_USAGE;
@@ -292,6 +355,9 @@ int options_parse(struct options *options, int argc, char **argv)
 	if (options->status)
 		return options->control && !options->nr_vms ? EXIT_OK :
 		       usage("--status needs --control SOCKET and no --vm");
+	if (options->drop.bytes)
+		return options->control && !options->nr_vms ? EXIT_OK :
+		       usage("--drop needs --control SOCKET and no --vm");
 	if (!options->nr_vms)
 		return usage("no VM given");
 	for (i = 0; i < options->nr_vms && result == EXIT_OK; i++)

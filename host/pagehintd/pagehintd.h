@@ -45,6 +45,13 @@ enum exit_code {
 
 enum reset_mode { RESET_UNSET, RESET_QMP, RESET_DESTROY };
 
+/* When frames of clean page cache are taken without being asked for */
+enum volatile_policy {
+	VOLATILE_OFF,		/* never, nor on command; the guest is told */
+	VOLATILE_TARGET,	/* as many as --target-mib asks for */
+	VOLATILE_ALL,		/* as unused ones, at once */
+};
+
 struct ram_file {
 	const char *path;
 	const char *id;		/* QEMU's name of the backend, or NULL */
@@ -92,6 +99,7 @@ struct vm {
 	enum reset_mode reset;
 	unsigned int unused_age_ms;
 	uint64_t target_mib;		/* 0: no target, always drop */
+	enum volatile_policy volatile_policy;
 	bool dry_run;
 	struct test_hook test;
 };
@@ -135,6 +143,8 @@ enum frame_state {
 	NR_FRAME_STATES
 };
 
+#define NR_TEMPERATURES	16
+
 /*
  * The range that a worker has in flight, as it knows it: the guest can write to
  * the header's copy. Written by the worker, read by the supervisor and, after
@@ -146,6 +156,30 @@ struct inflight {
 	uint32_t seq;
 };
 
+/* What became of a command to drop. */
+enum command_result {
+	COMMAND_DONE,		/* as much as there was, up to what was wanted */
+	COMMAND_NO_QEMU,
+	COMMAND_NO_LEASE,
+	COMMAND_PINNED,
+	COMMAND_DRY_RUN,
+	COMMAND_LOST,		/* supervisor: the worker ended */
+	NR_COMMAND_RESULTS
+};
+
+/*
+ * A command of the administrator, from the supervisor to a worker. There is one
+ * at a time: the supervisor writes again once it is answered.
+ */
+struct drop_command {
+	uint64_t wanted;	/* supervisor: frames; UINT64_MAX: all */
+	uint32_t asked;		/* supervisor: counts commands (release) */
+	uint32_t answered;	/* worker: the last it is done with (release) */
+	uint64_t nr_unused;	/* worker: frames dropped for it */
+	uint64_t nr_volatile;
+	uint32_t result;	/* worker: enum command_result */
+};
+
 /*
  * Anonymous memory that a VM's workers share with the supervisor. Written by
  * the worker alone, but for the fields marked; single loads and stores.
@@ -155,12 +189,14 @@ struct vm_shared {
 	uint64_t heartbeat;
 	uint64_t nr_ranges;		/* also numbers the test hooks */
 	uint64_t nr_dropped;
+	uint64_t volatile_dropped[NR_TEMPERATURES];	/* part of it */
 	uint64_t nr_would_drop;		/* --dry-run: ripe in the last scan */
 	uint64_t nr_drop_errors;
 	uint64_t nr_claims_lost;	/* ranges cut short: the guest was first */
 	uint64_t nr_recovered;
 	uint64_t nr_scans;
 	uint64_t nr_resets;
+	uint64_t nr_commands;		/* to drop, carried out */
 	uint64_t nr_qmp_connects;
 	uint64_t busy_max_ns;
 	uint64_t cpu_ns;		/* of this worker */
@@ -168,6 +204,8 @@ struct vm_shared {
 	uint64_t nr_restarts;		/* supervisor */
 	uint64_t refusals[NR_REFUSALS];
 	uint64_t frames[NR_FRAME_STATES];
+	uint64_t volatile_frames[NR_TEMPERATURES];
+	struct drop_command command;
 	uint32_t lease;			/* enum lease_state */
 	uint32_t pause;			/* enum pause */
 	uint32_t nr_extents;
@@ -190,11 +228,18 @@ pid_t find_process_mapping(dev_t dev, ino_t ino);
 uint64_t pinned_kib(pid_t pid);
 
 /* options.c */
+/* --drop=SIZE[:VM] */
+struct drop_request {
+	uint64_t bytes;		/* 0: no such option; UINT64_MAX: all */
+	const char *vm;		/* NULL: the only one */
+};
+
 struct options {
 	struct vm vm[MAX_VMS];
 	unsigned int nr_vms;
 	const char *control;
 	bool status;
+	struct drop_request drop;
 };
 
 int options_parse(struct options *options, int argc, char **argv);
@@ -211,11 +256,13 @@ int supervise(struct vm *vm, unsigned int nr_vms, const char *control);
 int worker_run(const struct vm *vm, struct vm_shared *shared, bool recover_only);
 
 /* status.c */
-int status_listen(const char *path);
-void status_answer(int listener, const struct vm *vm, struct vm_shared *const *shared,
-		   unsigned int nr_vms);
+char *status_metrics(const struct vm *vm, struct vm_shared *const *shared,
+		     unsigned int nr_vms, size_t *size);
 void status_to_stderr(const struct vm *vm, struct vm_shared *const *shared,
 		      unsigned int nr_vms);
-int status_ask(const char *path);
+
+/* ask.c */
+int ask_status(const char *path);
+int ask_drop(const char *path, const struct drop_request *drop);
 
 #endif /* _PAGEHINTD_H */

@@ -112,6 +112,7 @@ static void reset_vm(struct worker *worker)
 
 	table_zero(&worker->table);
 	scan_forget(&worker->scan);
+	ages_forget(&worker->ages);
 	if (ran)
 		table_write(worker->table.header->busy_first, NOTE_RAN);
 	shared_set(worker->shared->resetting, ran ? 2 : 1);

@@ -32,20 +32,6 @@
 #define IDLE_CPU_PART	20
 #define BUSY_CPU_PART	4
 
-/* Eight state bytes at once */
-typedef uint64_t __attribute__((may_alias)) word_t;
-
-/* Frames that are passed over together */
-#define BLOCK_FRAMES	512
-
-#define EACH_BYTE(b)	(0x0101010101010101ULL * (uint8_t)(b))
-
-/* A run of ripe frames that grows until it is handed over. */
-struct run {
-	uint64_t first;
-	uint32_t count;
-};
-
 int scan_init(struct scan *scan, uint64_t nr_frames, unsigned int age_ms)
 {
 	uint64_t bytes = nr_frames + nr_frames / BLOCK_FRAMES;
@@ -94,14 +80,6 @@ static bool ripens(const struct scan *scan, uint8_t *stamp)
 		return false;
 	*stamp = STAMP_RIPE;
 	return true;
-}
-
-static bool hand_over(struct run *run, scan_take_fn take, void *context)
-{
-	uint32_t count = run->count;
-
-	run->count = 0;
-	return !count || take(context, run->first, count);
 }
 
 static bool any_zero_byte(uint64_t word)
@@ -189,7 +167,7 @@ bool scan_piece(struct scan *scan, const struct scan_piece *piece,
 
 		if (i % BLOCK_FRAMES == 0 && end - i >= BLOCK_FRAMES &&
 		    pass_over_block(scan, piece->state, i)) {
-			if (!hand_over(&run, take, context))
+			if (!run_hand_over(&run, take, context))
 				return false;
 			i += BLOCK_FRAMES;
 			continue;
@@ -210,11 +188,11 @@ bool scan_piece(struct scan *scan, const struct scan_piece *piece,
 				run.first = i;
 			run.count += nr;
 		}
-		if ((!ripe || nr == to_cut) && !hand_over(&run, take, context))
+		if ((!ripe || nr == to_cut) && !run_hand_over(&run, take, context))
 			return false;
 		i += nr;
 	}
-	return hand_over(&run, take, context);
+	return run_hand_over(&run, take, context);
 }
 
 /**

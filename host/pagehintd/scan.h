@@ -8,6 +8,14 @@
 /* Ticks of one age; stamps are bytes and count ticks. */
 #define SCAN_AGE_TICKS	32
 
+/* Frames that are passed over together */
+#define BLOCK_FRAMES	512
+
+/* Eight state bytes at once */
+typedef uint64_t __attribute__((may_alias)) word_t;
+
+#define EACH_BYTE(b)	(0x0101010101010101ULL * (uint8_t)(b))
+
 struct scan {
 	uint8_t *stamp;		/* per frame: when it was first seen unused */
 	uint8_t *stamped;	/* per 512 frames: may any of them have a stamp? */
@@ -27,6 +35,20 @@ struct scan_piece {
 
 /* Gets ripe ranges; false: look no further. */
 typedef bool (*scan_take_fn)(void *context, uint64_t first, uint32_t count);
+
+/* A run of frames that grows until it is handed over. */
+struct run {
+	uint64_t first;
+	uint32_t count;
+};
+
+static inline bool run_hand_over(struct run *run, scan_take_fn take, void *context)
+{
+	uint32_t count = run->count;
+
+	run->count = 0;
+	return !count || take(context, run->first, count);
+}
 
 int scan_init(struct scan *scan, uint64_t nr_frames, unsigned int age_ms);
 void scan_forget(struct scan *scan);

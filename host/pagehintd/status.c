@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The state, as OpenMetrics text on the control socket and in a form for people
- * on stderr. All of it comes from memory that the workers write.
+ * The state, as OpenMetrics text and in a form for people. All of it comes from
+ * memory that the workers write.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "pagehintd.h"
 
@@ -66,6 +58,8 @@ static const struct metric metrics[] = {
 	  FIELD64(nr_qmp_connects) },
 	{ "pagehintd_worker_restarts", "Workers that were replaced.", COUNTER,
 	  FIELD64(nr_restarts) },
+	{ "pagehintd_drop_commands", "Commands to drop that were carried out.", COUNTER,
+	  FIELD64(nr_commands) },
 	{ "pagehintd_would_drop_frames", "Dry run: frames that would go now.", GAUGE,
 	  FIELD64(nr_would_drop) },
 	{ "pagehintd_extents", "Extents of the guest.", GAUGE, FIELD32(nr_extents) },
@@ -86,6 +80,16 @@ static void head(FILE *out, const char *name, const char *type, const char *text
 	fprintf(out, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, text);
 }
 
+static uint64_t volatile_dropped(const struct vm_shared *shared)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < NR_TEMPERATURES; i++)
+		sum += shared_get(shared->volatile_dropped[i]);
+	return sum;
+}
+
 static double cpu_seconds(const struct vm_shared *shared)
 {
 	return (shared_get(shared->cpu_ns) + shared_get(shared->cpu_ns_dead)) / 1e9;
@@ -99,6 +103,37 @@ static void one_of(FILE *out, const struct vm *vm, const char *name, const char 
 	for (i = 0; i < nr; i++)
 		fprintf(out, "%s{vm=\"%s\",%s=\"%s\"} %d\n", name, vm->name, label, names[i],
 			i == is);
+}
+
+static void by_temperature(FILE *out, const struct vm *vm, const char *name,
+			   const uint64_t *frames)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TEMPERATURES; i++)
+		fprintf(out, "%s{vm=\"%s\",temperature=\"%u\"} %lu\n", name, vm->name, i,
+			shared_get(frames[i]));
+}
+
+/* Clean page cache, by the temperature that the guest gives it */
+static void write_volatile(FILE *out, const struct vm *vm, struct vm_shared *const *shared,
+			   unsigned int nr_vms)
+{
+	unsigned int i;
+
+	head(out, "pagehintd_volatile_frames", "gauge", "Volatile frames that may be dropped.");
+	for (i = 0; i < nr_vms; i++)
+		by_temperature(out, &vm[i], "pagehintd_volatile_frames",
+			       shared[i]->volatile_frames);
+	head(out, "pagehintd_volatile_dropped_frames", "counter", "Volatile frames dropped.");
+	for (i = 0; i < nr_vms; i++)
+		by_temperature(out, &vm[i], "pagehintd_volatile_dropped_frames_total",
+			       shared[i]->volatile_dropped);
+	head(out, "pagehintd_volatile_dropped_bytes", "counter",
+	     "Memory dropped that was volatile.");
+	for (i = 0; i < nr_vms; i++)
+		fprintf(out, "pagehintd_volatile_dropped_bytes_total{vm=\"%s\"} %lu\n",
+			vm[i].name, volatile_dropped(shared[i]) * PAGEHINT_FRAME_BYTES);
 }
 
 static void write_metrics(FILE *out, const struct vm *vm, struct vm_shared *const *shared,
@@ -151,63 +186,26 @@ static void write_metrics(FILE *out, const struct vm *vm, struct vm_shared *cons
 			fprintf(out, "pagehintd_refusals_total{vm=\"%s\",reason=\"%s\"} %lu\n",
 				vm[j].name, refusal_names[i],
 				shared_get(shared[j]->refusals[i]));
+	write_volatile(out, vm, shared, nr_vms);
 	fputs("# EOF\n", out);
 }
 
 /**
- * status_listen - make the control socket
+ * status_metrics - the state of all VMs
  *
- * Return: it, or -1 after a line in the log.
+ * Return: text of @size bytes to be freed, or NULL without memory.
  */
-int status_listen(const char *path)
+char *status_metrics(const struct vm *vm, struct vm_shared *const *shared,
+		     unsigned int nr_vms, size_t *size)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int err;
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (fd < 0)
-		return -1;
-	if (!connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		log_info(NULL, "another daemon answers at %s: give another --control", path);
-		close(fd);
-		return -1;
-	}
-	if (errno == ECONNREFUSED)
-		unlink(path);
-	mask = umask(0177);
-	err = bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 16);
-	umask(mask);
-	if (err) {
-		log_info(NULL, "cannot listen at %s: %s", path, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Somebody connected. Who does not read what it is told gets less of it. */
-void status_answer(int listener, const struct vm *vm, struct vm_shared *const *shared,
-		   unsigned int nr_vms)
-{
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int buffer = 1 << 20;
 	char *text = NULL;
-	size_t size = 0;
-	FILE *out;
+	FILE *out = open_memstream(&text, size);
 
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-	out = open_memstream(&text, &size);
-	if (out) {
-		write_metrics(out, vm, shared, nr_vms);
-		fclose(out);
-		send(fd, text, size, MSG_NOSIGNAL);
-		free(text);
-	}
-	close(fd);
+	if (!out)
+		return NULL;
+	write_metrics(out, vm, shared, nr_vms);
+	fclose(out);
+	return text;
 }
 
 void status_to_stderr(const struct vm *vm, struct vm_shared *const *shared,
@@ -223,36 +221,19 @@ void status_to_stderr(const struct vm *vm, struct vm_shared *const *shared,
 			 lease < NR_LEASE_STATES ? lease_names[lease] : "?",
 			 shared_get(s->nr_confirmed), shared_get(s->nr_extents),
 			 pause < NR_PAUSES ? pause_names[pause] : "?", shared_get(s->nr_resets));
-		log_info(vm[i].name, "memory %lu MiB, dropped %lu MiB in %lu ranges, longest busy %.3f ms",
+		log_info(vm[i].name, "memory %lu MiB, dropped %lu MiB (%lu volatile) in %lu ranges, longest busy %.3f ms",
 			 files_allocated_bytes(&vm[i]) >> 20,
 			 shared_get(s->nr_dropped) >> (20 - PAGEHINT_FRAME_SHIFT),
+			 volatile_dropped(s) >> (20 - PAGEHINT_FRAME_SHIFT),
 			 shared_get(s->nr_ranges), shared_get(s->busy_max_ns) / 1e6);
-		log_info(vm[i].name, "frames: %lu unused, %lu absent, %lu stable; workers replaced %lu, cpu %.3f s",
+		log_info(vm[i].name, "frames: %lu unused, %lu absent, %lu volatile, %lu absent, %lu stable; workers replaced %lu, cpu %.3f s",
 			 shared_get(s->frames[FRAMES_UNUSED]),
 			 shared_get(s->frames[FRAMES_UNUSED_ABSENT]),
+			 shared_get(s->frames[FRAMES_VOLATILE]),
+			 shared_get(s->frames[FRAMES_VOLATILE_ABSENT]),
 			 shared_get(s->frames[FRAMES_STABLE]), shared_get(s->nr_restarts),
 			 cpu_seconds(s));
 		if (lease == LEASE_REFUSED || (lease != LEASE_NONE && s->why[0]))
 			log_info(vm[i].name, "%.250s", s->why);
 	}
-}
-
-/* pagehintd --status */
-int status_ask(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char text[65536];
-	ssize_t length, total = 0;
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		log_info(NULL, "cannot connect to %s: %s; is pagehintd running with --control %s?",
-			 path, strerror(errno), path);
-		return EXIT_FILE;
-	}
-	while ((length = read(fd, text, sizeof(text))) > 0)
-		total += fwrite(text, 1, length, stdout);
-	close(fd);
-	return total && !fflush(stdout) ? EXIT_OK : EXIT_INTERNAL;
 }

@@ -16,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pagehintd.h"
+#include "control.h"
 
 #define LOOK_EVERY_MS		100
+/* Somebody waits for a worker's answer, or has not yet said what it wants. */
+#define ANSWER_EVERY_MS		10
 /* A guest's CPU may be spinning all that time. */
 #define BUSY_LIMIT_NS		NSEC_PER_SEC
 /* No sign of life at all; QMP commands are waited for with signs of life. */
@@ -48,7 +50,7 @@ struct supervisor {
 	struct vm_shared *shared[MAX_VMS];
 	struct ward ward[MAX_VMS];
 	int signal_fd;
-	int listener;
+	struct control control;
 	bool stopping;
 	uint64_t stopping_since_ns;
 	int result;
@@ -73,8 +75,7 @@ static void start(struct supervisor *supervisor, unsigned int at, bool recover_o
 		if (getppid() != parent)
 			raise(SIGTERM);
 		close(supervisor->signal_fd);
-		if (supervisor->listener >= 0)
-			close(supervisor->listener);
+		control_close(&supervisor->control);
 		for (i = 0; i < supervisor->nr_vms; i++) {
 			if (i == at)
 				continue;
@@ -95,6 +96,7 @@ static void start(struct supervisor *supervisor, unsigned int at, bool recover_o
 static void give_up(struct supervisor *supervisor, unsigned int at, int code)
 {
 	supervisor->ward[at].state = WARD_GONE;
+	supervisor->control.gone[at] = true;
 	shared_set(supervisor->shared[at]->lease, LEASE_NONE);
 	if (code != EXIT_OK && !supervisor->result)
 		supervisor->result = code;
@@ -125,6 +127,7 @@ static void worker_ended(struct supervisor *supervisor, unsigned int at, int sta
 		   (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * NSEC_PER_SEC +
 		   (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000);
 	shared_set(shared->cpu_ns, 0);
+	control_worker_ended(&supervisor->control, at);
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DETACHED) {
 		give_up(supervisor, at, EXIT_OK);
@@ -289,28 +292,30 @@ int supervise(struct vm *vm, unsigned int nr_vms, const char *control)
 
 	supervisor.vm = vm;
 	supervisor.nr_vms = nr_vms;
-	supervisor.listener = -1;
-	if (control) {
-		supervisor.listener = status_listen(control);
-		if (supervisor.listener < 0)
-			return EXIT_FILE;
-	}
+	supervisor.control.vm = vm;
+	supervisor.control.nr_vms = nr_vms;
+	supervisor.control.shared = supervisor.shared;
+	if (!control_open(&supervisor.control, control))
+		return EXIT_FILE;
 	if (!set_up(&supervisor)) {
 		log_info(NULL, "cannot set up: %s", strerror(errno));
 		return EXIT_INTERNAL;
 	}
 	while (look_at_all(&supervisor)) {
-		struct pollfd fds[] = {
-			{ .fd = supervisor.signal_fd, .events = POLLIN },
-			{ .fd = supervisor.listener, .events = POLLIN },
-		};
+		struct pollfd fds[CONTROL_POLL_FDS + 1];
 
-		poll(fds, ARRAY_SIZE(fds), LOOK_EVERY_MS);
+		control_poll(&supervisor.control, fds);
+		fds[CONTROL_POLL_FDS] = (struct pollfd) {
+			.fd = supervisor.signal_fd, .events = POLLIN,
+		};
+		poll(fds, ARRAY_SIZE(fds), control_is_open(&supervisor.control) ?
+		     ANSWER_EVERY_MS : LOOK_EVERY_MS);
 		read_signals(&supervisor);
 		reap(&supervisor);
-		if (fds[1].revents & POLLIN)
-			status_answer(supervisor.listener, vm, supervisor.shared, nr_vms);
+		control_step(&supervisor.control);
 	}
+	control_step(&supervisor.control);
+	control_close(&supervisor.control);
 	if (control)
 		unlink(control);
 	return supervisor.result;

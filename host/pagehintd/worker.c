@@ -88,6 +88,11 @@ static void heartbeat(void *context)
 	shared_add(worker->shared->heartbeat, 1);
 }
 
+static uint64_t offered_features(const struct vm *vm)
+{
+	return vm->volatile_policy == VOLATILE_OFF ? HOST_FEATURES_NO_VOLATILE : HOST_FEATURES;
+}
+
 /*
  * Armed before host_gen is given out: reset.c.
  *
@@ -101,19 +106,23 @@ static uint64_t examine_and_offer(struct worker *worker)
 	if (vm->qmp_path && !vm->nr_map_text &&
 	    qemu_read_map(&worker->qmp, vm, worker->pid, &worker->map) != EXIT_OK)
 		return MAP_RETRY_NS;
-	if (!lease_examine(lease, &worker->table, &worker->map, vm->ram)) {
+	if (!lease_examine(lease, &worker->table, &worker->map, vm->ram,
+			   offered_features(vm))) {
 		if (lease->refusal == REFUSED_NOT)
 			return LEASE_RETRY_NS;
 		shared_add(worker->shared->refusals[lease->refusal], 1);
 		memcpy(worker->shared->why, lease->why, sizeof(lease->why));
 		if (lease->refusal != REFUSED_MAGIC && lease->refusal != REFUSED_VERSION &&
 		    !vm->dry_run)
-			lease_announce(&worker->table);
+			lease_announce(&worker->table, offered_features(vm));
 		if (may_log(worker))
 			log_info(vm->name, "the guest is refused: %s", lease->why);
 		return LEASE_RETRY_NS;
 	}
 	scan_forget(&worker->scan);
+	ages_forget(&worker->ages);
+	worker->ages.temperatures = lease->features & PAGEHINT_F_TEMPERATURE;
+	worker->above_since_ns = 0;
 	memcpy(worker->shared->why, lease->why, sizeof(lease->why));
 	if (lease->why[0] && may_log(worker))
 		log_info(vm->name, "%s", lease->why);
@@ -172,6 +181,18 @@ static void lease_step(struct worker *worker)
 	shared_set(worker->shared->nr_confirmed, lease->nr_confirmed);
 }
 
+/* Their ages must be known before they are wanted. */
+static void look_at_volatile(struct worker *worker, const uint64_t *frames)
+{
+	bool any = frames[FRAMES_VOLATILE];
+
+	/* Once more when the last has gone */
+	if ((any || worker->had_volatile) && worker->lease.state == LEASE_IN_FORCE &&
+	    (worker->lease.features & PAGEHINT_F_VOLATILE))
+		reclaim_look(worker);
+	worker->had_volatile = any;
+}
+
 static void count_frames(struct worker *worker)
 {
 	uint64_t frames[NR_FRAME_STATES] = { 0 }, start = now_ns();
@@ -185,6 +206,7 @@ static void count_frames(struct worker *worker)
 			       worker->lease.extents[i].nr_frames, frames);
 	for (i = 0; i < NR_FRAME_STATES; i++)
 		shared_set(worker->shared->frames[i], frames[i]);
+	look_at_volatile(worker, frames);
 	worker->next_histogram_ns = start + (now_ns() - start) * HISTOGRAM_CPU_PART;
 }
 
@@ -210,7 +232,7 @@ static void reclaim(struct worker *worker)
 		worker->next_scan_ns = now_ns() + LEASE_POLL_NS;
 		return;
 	}
-	took = reclaim_scan(worker);
+	took = reclaim_scan(worker) + reclaim_volatile(worker);
 	worker->next_scan_ns = now_ns() +
 			       scan_interval(&worker->scan, worker->vm->unused_age_ms, took);
 }
@@ -290,10 +312,12 @@ static enum exit_code turn(struct worker *worker)
 	if (!worker->attached) {
 		shared_set(worker->shared->lease, LEASE_NONE);
 		shared_set(worker->shared->pause, PAUSE_NO_QEMU);
+		command_step(worker);
 		worker->next_scan_ns = now_ns() + LEASE_POLL_NS;
 		return EXIT_OK;
 	}
 	lease_step(worker);
+	command_step(worker);
 	if (now_ns() >= worker->next_scan_ns || worker->lease.state != LEASE_IN_FORCE)
 		reclaim(worker);
 	return EXIT_OK;
@@ -341,7 +365,9 @@ static bool set_up_drops(struct worker *worker)
 {
 	const struct vm *vm = worker->vm;
 
-	if (scan_init(&worker->scan, worker->table.nr_frames, vm->unused_age_ms)) {
+	if (scan_init(&worker->scan, worker->table.nr_frames, vm->unused_age_ms) ||
+	    (vm->volatile_policy != VOLATILE_OFF &&
+	     ages_init(&worker->ages, worker->table.nr_frames))) {
 		log_info(vm->name, "no memory for a byte per frame (%llu)",
 			 (unsigned long long)worker->table.nr_frames);
 		return false;

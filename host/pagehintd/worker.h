@@ -3,6 +3,7 @@
 #ifndef _WORKER_H
 #define _WORKER_H
 
+#include "ages.h"
 #include "drop.h"
 #include "guestmap.h"
 #include "lease.h"
@@ -33,6 +34,7 @@ struct worker {
 	struct guestmap map;
 	struct lease lease;
 	struct scan scan;
+	struct ages ages;
 	struct drop drop;
 	struct bucket bucket;
 	struct qmp qmp;
@@ -47,11 +49,14 @@ struct worker {
 	bool armed;		/* a reset pauses the VM until we go on with it */
 	bool pinned;
 	bool stopping;
+	bool had_volatile;	/* when frames were counted last */
 	uint64_t next_lease_ns;
 	uint64_t next_connect_ns;
 	uint64_t next_second_ns;
 	uint64_t next_histogram_ns;
 	uint64_t next_scan_ns;
+	uint64_t scanned_ns;	/* the last scan began */
+	uint64_t above_since_ns;	/* the target; 0: not */
 	uint64_t log_window_ns;
 	unsigned int nr_logged;
 };
@@ -73,5 +78,11 @@ void reset_leave(struct worker *worker);
 /* reclaim.c */
 bool worker_undisturbed(void *context);
 uint64_t reclaim_scan(struct worker *worker);
+uint64_t reclaim_volatile(struct worker *worker);
+void reclaim_look(struct worker *worker);
+bool reclaim_now(struct worker *worker, struct drop_command *command);
+
+/* command.c */
+void command_step(struct worker *worker);
 
 #endif /* _WORKER_H */

@@ -212,11 +212,11 @@ static void tear_down(struct bench *bench)
 	guest_destroy(&bench->guest);
 }
 
-static enum drop_result drop(struct bench *bench, uint64_t first, uint32_t count,
-			     uint32_t *nr_dropped)
+static enum drop_result drop_usage(struct bench *bench, uint8_t usage, uint64_t first,
+				   uint32_t count, uint32_t *nr_dropped)
 {
 	struct drop_range range = {
-		.first = first, .count = count, .usage = PAGEHINT_UNUSED,
+		.first = first, .count = count, .usage = usage,
 		.fd = bench->guest.ram_fd,
 		.file_frame = guest_file_frame(&bench->guest, first),
 	};
@@ -225,6 +225,12 @@ static enum drop_result drop(struct bench *bench, uint64_t first, uint32_t count
 	CHECK(!bench->shared.inflight.count && !bench->guest.header->busy_count,
 	      "the record was not cleared");
 	return result;
+}
+
+static enum drop_result drop(struct bench *bench, uint64_t first, uint32_t count,
+			     uint32_t *nr_dropped)
+{
+	return drop_usage(bench, PAGEHINT_UNUSED, first, count, nr_dropped);
 }
 
 static void drop_results(void)
@@ -289,6 +295,62 @@ static void drop_fails(void)
 	tear_down(&bench);
 }
 
+static struct guest *meddler;
+
+/* Between claim and drop: one of the frames is freed, one gets hotter. */
+static bool meddle(void *context)
+{
+	(void)context;
+	CHECK(meddler->state[800] == (PAGEHINT_VOLATILE | PAGEHINT_BUSY | 0x50),
+	      "claimed as %#x", meddler->state[800]);
+	guest_free_volatile(meddler, 800);
+	meddler->state[801] += 0x10;
+	return true;
+}
+
+/* Volatile frames go by the same rules, and are no unused ones. */
+static void drop_volatile(void)
+{
+	struct bench bench;
+	struct guest *guest = &bench.guest;
+	uint32_t nr;
+	int fd;
+
+	set_up(&bench);
+	guest_cache(guest, 800, 20, 3, 5);
+	CHECK(drop(&bench, 800, 20, &nr) == DROP_PART && !nr, "volatile frames as unused");
+	CHECK(drop_usage(&bench, PAGEHINT_VOLATILE, 800, 10, &nr) == DROP_DONE && nr == 10, "drop");
+	CHECK(guest_count(guest, 0xff, PAGEHINT_VOLATILE | PAGEHINT_ABSENT | 0x50) == 10, "marks");
+	CHECK(drop_usage(&bench, PAGEHINT_VOLATILE, 805, 10, &nr) == DROP_PART && !nr,
+	      "frames that are absent");
+	CHECK(guest_read(guest, 800, 20, 3) == 10, "what is absent is kept, or else");
+
+	for (nr = 800; nr < 820; nr++)
+		guest_make_volatile(guest, nr, 5);
+	meddler = guest;
+	bench.drop.may_go_on = meddle;
+	CHECK(drop_usage(&bench, PAGEHINT_VOLATILE, 800, 2, &nr) == DROP_DONE && nr == 2, "drop");
+	bench.drop.may_go_on = may_go_on;
+	CHECK(guest->state[800] == (PAGEHINT_UNUSED | PAGEHINT_ABSENT), "freed meanwhile: %#x",
+	      guest->state[800]);
+	CHECK(guest->state[801] == (PAGEHINT_VOLATILE | PAGEHINT_ABSENT | 0x60),
+	      "hotter meanwhile: %#x", guest->state[801]);
+	CHECK(guest_allocate(guest, 800, 4), "allocate");	/* and find zeros */
+
+	/* Stopped: nothing went. Failed: who knows. */
+	bench.go_on = false;
+	CHECK(drop_usage(&bench, PAGEHINT_VOLATILE, 810, 10, &nr) == DROP_STOPPED && !nr, "stop");
+	CHECK(guest_read(guest, 810, 5, 3) == 0, "lost though nothing went");
+	bench.go_on = true;
+	fd = guest->ram_fd;
+	guest->ram_fd = open(guest->ram_path, O_RDONLY);
+	CHECK(drop_usage(&bench, PAGEHINT_VOLATILE, 815, 5, &nr) == DROP_FAILED && !nr, "fail");
+	close(guest->ram_fd);
+	guest->ram_fd = fd;
+	CHECK(guest_read(guest, 815, 5, 3) == 5, "kept though it may have gone");
+	tear_down(&bench);
+}
+
 static bool drop_now(void *context, uint64_t first, uint32_t count)
 {
 	struct bench *bench = context;
@@ -345,6 +407,7 @@ int main(int argc, char **argv)
 		{ "histogram", histogram },
 		{ "drop_results", drop_results },
 		{ "drop_fails", drop_fails },
+		{ "drop_volatile", drop_volatile },
 		{ "drop_under_load", drop_under_load },
 	};
 

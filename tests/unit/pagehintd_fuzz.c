@@ -27,7 +27,7 @@ static struct fuzz_vm fuzz;
 static struct fuzz_verdict verdict;
 static struct vm_shared shared;
 static struct worker worker;
-static uint64_t seeded, fake_now, started, nr_punched, nr_leases, nr_refused;
+static uint64_t seeded, fake_now, started, nr_punched, nr_volatile, nr_leases, nr_refused;
 static bool racing;	/* the verdict is not known: another thread writes */
 static bool disturbed;	/* the next poll says so */
 
@@ -93,6 +93,7 @@ static void check_claimed(const struct fuzz_extent *extent, uint64_t frame, uint
 {
 	const struct pagehint_header *header = fuzz.header;
 	uint64_t first = extent->first + (frame - extent->file_frame), i;
+	uint8_t usage;
 
 	CHECK(header->active == 1 && header->boot_id == worker.lease.boot_id &&
 	      header->host_gen_echo == worker.lease.host_gen && header->host_gen_echo,
@@ -100,9 +101,13 @@ static void check_claimed(const struct fuzz_extent *extent, uint64_t frame, uint
 	CHECK(header->busy_first == first && header->busy_count >= nr &&
 	      header->busy_count <= PAGEHINT_MAX_BUSY, "recorded %lu+%u, dropped %lu+%lu",
 	      (unsigned long)header->busy_first, header->busy_count, first, nr);
+	usage = fuzz.state[first] & PAGEHINT_USAGE_MASK;
+	nr_volatile += usage == PAGEHINT_VOLATILE ? nr : 0;
+	CHECK(usage == PAGEHINT_UNUSED ? verdict.features & PAGEHINT_F_UNUSED :
+	      usage == PAGEHINT_VOLATILE && (verdict.features & PAGEHINT_F_VOLATILE),
+	      "dropped in state %#x, the features are %#lx", fuzz.state[first], verdict.features);
 	for (i = first; i < first + nr; i++)
-		CHECK((fuzz.state[i] & PAGEHINT_STATE_MASK) ==
-		      (PAGEHINT_UNUSED | PAGEHINT_BUSY),
+		CHECK((fuzz.state[i] & PAGEHINT_STATE_MASK) == (usage | PAGEHINT_BUSY),
 		      "frame %lu dropped in state %#x", i, fuzz.state[i]);
 }
 
@@ -181,12 +186,13 @@ static void set_up(void)
 		},
 	};
 	if (table_map(&worker.table, fuzz.table_fd, TABLE_BYTES) ||
-	    scan_init(&worker.scan, TABLE_ROOM, 0))
+	    scan_init(&worker.scan, TABLE_ROOM, 0) || ages_init(&worker.ages, TABLE_ROOM))
 		abort();
 	seeded = test.seed;
 	fake_now = 1000 * MS;
 	started = fake_now;
 	nr_punched = 0;
+	nr_volatile = 0;
 	nr_leases = 0;
 	nr_refused = 0;
 	racing = false;
@@ -196,6 +202,7 @@ static void tear_down(void)
 {
 	guest_before_swap = NULL;
 	munmap(worker.scan.stamp, TABLE_ROOM);
+	munmap(worker.ages.group, TABLE_ROOM / AGES_GROUP);
 	munmap(worker.table.header, TABLE_BYTES);
 	fuzz_destroy(&fuzz);
 }
@@ -207,7 +214,8 @@ static void check_examined(void)
 	bool lease;
 
 	before = *fuzz.header;
-	lease = lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram);
+	lease = lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram,
+			      HOST_FEATURES);
 	CHECK(!memcmp(&before, fuzz.header, sizeof(before)), "the examination wrote to the header");
 	fuzz_judge(&fuzz, &verdict);
 	if (!CHECK(lease == verdict.lease, "expected %s, found the opposite: %s",
@@ -267,7 +275,8 @@ static void random_table(void)
 
 		for (i = at; i < at + nr && i < TABLE_ROOM; i++)
 			fuzz.state[i] = pick % 4 == 0 ? PAGEHINT_STABLE :
-					pick % 4 == 1 ? test_random(&seeded) : PAGEHINT_UNUSED;
+					pick % 4 == 1 ? test_random(&seeded) :
+					pick % 8 < 4 ? PAGEHINT_UNUSED : PAGEHINT_VOLATILE;
 		at += nr;
 	}
 }
@@ -295,6 +304,9 @@ static void reclaim_passes(void)
 			header->boot_id = 0;
 		disturbed = pick % 19 == 0;
 		reclaim_scan(&worker);
+		reclaim_volatile(&worker);
+		if (pick % 23 == 0)
+			reclaim_now(&worker, &(struct drop_command) { .wanted = pick >> 48 });
 		disturbed = false;
 		CHECK(!header->busy_count && !shared.inflight.count, "the record was not cleared");
 		random_table();
@@ -321,6 +333,9 @@ static void one_round(bool drop)
 	check_recovery();
 	remember_words();
 	if (verdict.lease && lease_offer(&worker.lease, &worker.table)) {
+		worker.ages.temperatures = worker.lease.features & PAGEHINT_F_TEMPERATURE;
+		fuzz.vm.volatile_policy = test_random(&seeded) % 2 ? VOLATILE_ALL : VOLATILE_TARGET;
+		fuzz.vm.target_mib = test_random(&seeded) % 8;
 		fuzz.header->host_gen_echo = fuzz.header->host_gen;
 		guest_before_swap = test_random(&seeded) % 4 ? NULL : meddle;
 		racing = guest_before_swap;	/* bytes change under the claim */
@@ -345,6 +360,7 @@ static void run_rounds(uint64_t rounds, bool drop)
 	CHECK(nr_leases > rounds / 20 && nr_refused > rounds / 20,
 	      "%lu leases and %lu refusals prove little", nr_leases, nr_refused);
 	CHECK(!drop || nr_punched > rounds, "only %lu holes", nr_punched);
+	CHECK(!drop || nr_volatile > rounds, "only %lu volatile frames", nr_volatile);
 	if (test_failed())
 		fprintf(stderr, "round %lu of seed %lu\n", i, test.seed);
 	test_note("seed %lu: %lu rounds, %lu leases, %lu ranges in %.1f s of made-up time",
@@ -370,16 +386,21 @@ static void ranges_per_second(void)
 
 	set_up();
 	fuzz_honest(&fuzz, 5, &seeded);
+	fuzz.header->features = PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE;
 	check_examined();
 	if (!CHECK(lease_offer(&worker.lease, &worker.table), "no lease"))
 		return;
 	fuzz.header->host_gen_echo = fuzz.header->host_gen;
 	fake_now += 3600 * NSEC_PER_SEC;	/* an hour's tokens are not saved up */
 	started = fake_now;
+	fuzz.vm.volatile_policy = VOLATILE_ALL;
 	for (pass = 0; pass < 40; pass++) {
+		/* Both kinds out of one bucket */
 		for (i = 0; i < TABLE_ROOM; i++)
-			fuzz.state[i] = i % 2 ? PAGEHINT_UNUSED : PAGEHINT_STABLE;
+			fuzz.state[i] = i % 4 == 1 ? PAGEHINT_UNUSED :
+					i % 2 ? PAGEHINT_VOLATILE : PAGEHINT_STABLE;
 		reclaim_scan(&worker);
+		reclaim_volatile(&worker);
 	}
 	ranges = shared.nr_ranges;
 	burst = RANGES_BURST + (fake_now - started) * RANGES_PER_SECOND / NSEC_PER_SEC;
@@ -406,6 +427,7 @@ static void faster_than_us(void)
 
 	set_up();
 	fuzz_honest(&fuzz, 6, &seeded);
+	fuzz.header->features = PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE;
 	check_examined();
 	lease_offer(&worker.lease, &worker.table);
 	fuzz.header->host_gen_echo = fuzz.header->host_gen;
@@ -482,20 +504,24 @@ static void races(void)
 
 	set_up();
 	racing = true;
+	fuzz.vm.volatile_policy = VOLATILE_ALL;
 	while ((test_now() < end || rounds < 40) && !test_failed()) {
 		fuzz_honest(&fuzz, 1 + rounds, &seeded);
 		remember_words();
 		__atomic_store_n(&stop_racing, false, __ATOMIC_RELAXED);
 		pthread_create(&thread, NULL, race, NULL);
-		if (lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram) &&
+		if (lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram,
+			      HOST_FEATURES) &&
 		    lease_offer(&worker.lease, &worker.table)) {
 			unsigned int pass;
 
 			nr_leases++;
 			keep_verdict();
 			fuzz.header->host_gen_echo = fuzz.header->host_gen;
-			for (pass = 0; pass < 4; pass++)
+			for (pass = 0; pass < 4; pass++) {
 				reclaim_scan(&worker);
+				reclaim_volatile(&worker);
+			}
 		}
 		__atomic_store_n(&stop_racing, true, __ATOMIC_RELAXED);
 		pthread_join(thread, NULL);

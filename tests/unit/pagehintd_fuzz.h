@@ -23,6 +23,8 @@
 #define TABLE_BYTES	(1U << 13)
 #define TABLE_ROOM	(TABLE_BYTES - PAGEHINT_HEADER_BYTES)
 #define FRAME_WORDS	(PAGEHINT_FRAME_BYTES / sizeof(uint64_t))
+/* What a guest has, all or some */
+#define FUZZ_FEATURES	(PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE | PAGEHINT_F_TEMPERATURE)
 
 /* Guest memory; every frame of a file that is in no piece is not the guest's. */
 static const struct guestmap_entry fuzz_pieces[NR_PIECES] = {
@@ -159,7 +161,8 @@ static inline void fuzz_honest(struct fuzz_vm *fuzz, uint64_t boot_id, uint64_t 
 	header->magic = PAGEHINT_MAGIC;
 	header->version = PAGEHINT_VERSION;
 	header->header_bytes = PAGEHINT_HEADER_BYTES;
-	header->features = PAGEHINT_F_UNUSED;
+	header->features = test_random(random) % 4 ? FUZZ_FEATURES :
+			   test_random(random) & FUZZ_FEATURES;
 	header->frame_shift = PAGEHINT_FRAME_SHIFT;
 	for (i = 0; i < NR_PIECES; i++) {
 		const struct guestmap_entry *piece = &fuzz_pieces[i];
@@ -308,6 +311,7 @@ struct fuzz_extent {
 struct fuzz_verdict {
 	bool lease;
 	unsigned int nr;
+	uint64_t features;	/* in force */
 	struct fuzz_extent extent[PAGEHINT_MAX_EXTENTS];
 };
 
@@ -380,6 +384,7 @@ static inline void fuzz_judge(const struct fuzz_vm *fuzz, struct fuzz_verdict *v
 		verdict->lease |= extent->confirmed;
 	}
 	verdict->nr = header->nr_extents;
+	verdict->features = header->features;
 }
 
 #endif /* _PAGEHINTD_FUZZ_H */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A guest for tests of pagehintd, without a VM: threads that allocate and free
- * frames by the rules of the contract, in a RAM file and a hint table, and that
- * check the content of each frame all the time.
+ * frames by the rules of the contract, and let the host have what they can read
+ * again, in a RAM file and a hint table, and that check the content of each frame
+ * all the time.
  *
  * The two extents lie crosswise in the file, as around a PCI hole.
  */
@@ -33,10 +34,12 @@ struct guest {
 	uint64_t nr_frames, table_size;
 	uint8_t *owner;		/* the allocator: 1 while a thread has the frame */
 	uint64_t boot_id;
+	uint64_t features;	/* to ask with */
+	bool caches;		/* threads make frames volatile, too */
 	bool stop;
 	unsigned int nr_threads;
 	pthread_t thread[GUEST_MAX_THREADS], poller;
-	uint64_t nr_allocated, nr_absent, max_wait_ns;
+	uint64_t nr_allocated, nr_absent, nr_kept, nr_discarded, max_wait_ns;
 };
 
 static inline uint64_t guest_now(void)
@@ -90,6 +93,7 @@ static inline void guest_create(struct guest *guest, uint64_t nr_frames)
 
 	memset(guest, 0, sizeof(*guest));
 	guest->nr_frames = nr_frames;
+	guest->features = PAGEHINT_F_UNUSED;
 	guest->table_size = 2 * PAGEHINT_HEADER_BYTES;
 	while (guest->table_size < PAGEHINT_HEADER_BYTES + nr_frames)
 		guest->table_size *= 2;
@@ -141,7 +145,7 @@ static inline void guest_ask(struct guest *guest, uint64_t boot_id)
 	header->magic = PAGEHINT_MAGIC;
 	header->version = PAGEHINT_VERSION;
 	header->header_bytes = PAGEHINT_HEADER_BYTES;
-	header->features = PAGEHINT_F_UNUSED;
+	header->features = guest->features;
 	header->table_bytes = guest->nr_frames;
 	header->frame_shift = PAGEHINT_FRAME_SHIFT;
 	header->nr_extents = 2;
@@ -243,10 +247,63 @@ static inline void guest_verify(struct guest *guest, uint64_t i, uint64_t seq)
 	}
 }
 
+/* Content that can be had again: the pattern of @seq */
+static inline void guest_make_volatile(struct guest *guest, uint64_t i, uint8_t temperature)
+{
+	__atomic_store_n(&guest->state[i],
+			 PAGEHINT_VOLATILE | temperature << PAGEHINT_TEMP_SHIFT,
+			 __ATOMIC_RELEASE);
+}
+
+static inline bool guest_swap(struct guest *guest, uint64_t i, uint8_t *old, uint8_t new)
+{
+	return __atomic_compare_exchange_n(&guest->state[i], old, new, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Return: false if the content is gone; then it is put back as if read from a disk. */
+static inline bool guest_make_stable(struct guest *guest, uint64_t i, uint64_t seq)
+{
+	uint8_t old = __atomic_load_n(&guest->state[i], __ATOMIC_ACQUIRE);
+	uint64_t *memory = guest_memory(guest, i);
+	unsigned int word;
+
+	while (old != PAGEHINT_RECOVERING && old != PAGEHINT_STABLE) {
+		bool absent = old & PAGEHINT_ABSENT;
+
+		if (old & PAGEHINT_BUSY) {
+			sched_yield();
+			old = __atomic_load_n(&guest->state[i], __ATOMIC_ACQUIRE);
+		} else if (guest_swap(guest, i, &old,
+				      absent ? PAGEHINT_RECOVERING : PAGEHINT_STABLE)) {
+			old = absent ? PAGEHINT_RECOVERING : PAGEHINT_STABLE;
+		}
+	}
+	if (old == PAGEHINT_STABLE) {
+		__atomic_fetch_add(&guest->nr_kept, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+	for (word = 0; word < GUEST_FRAME_WORDS; word++)
+		memory[word] = guest_pattern(i, seq, word);
+	__atomic_fetch_add(&guest->nr_discarded, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&guest->state[i], PAGEHINT_STABLE, __ATOMIC_RELEASE);
+	return false;
+}
+
+/* Freed without a look at the content: does not wait for the host. */
+static inline void guest_free_volatile(struct guest *guest, uint64_t i)
+{
+	uint8_t old = __atomic_load_n(&guest->state[i], __ATOMIC_RELAXED);
+
+	while (!guest_swap(guest, i, &old, PAGEHINT_UNUSED | (old & PAGEHINT_BUSY)))
+		;
+	__atomic_store_n(&guest->owner[i], 0, __ATOMIC_RELEASE);
+}
+
 static inline void *guest_thread(void *context)
 {
 	struct guest *guest = context;
-	struct { uint64_t frame, seq; bool used; } held[GUEST_HELD] = { 0 };
+	struct { uint64_t frame, seq; bool used, cached; } held[GUEST_HELD] = { 0 };
 	uint64_t random = test.seed * 77 + guest_now(), seq = 0;
 	unsigned int i;
 
@@ -254,18 +311,33 @@ static inline void *guest_thread(void *context)
 		uint64_t pick = test_random(&random);
 
 		i = pick % GUEST_HELD;
-		if (held[i].used) {
-			guest_verify(guest, held[i].frame, held[i].seq);
-			guest_free(guest, held[i].frame);
-			held[i].used = false;
-		}
-		held[i].frame = (pick >> 8) % guest->nr_frames;
-		held[i].seq = ++seq & 0xfffffff;
-		held[i].used = guest_allocate(guest, held[i].frame, held[i].seq);
-		if (!(seq % 256))
+		if (!(++seq % 256))
 			usleep(200);
+		if (held[i].cached) {
+			held[i].cached = false;
+			if (pick >> 40 & 1) {
+				guest_make_stable(guest, held[i].frame, held[i].seq);
+			} else {
+				guest_free_volatile(guest, held[i].frame);
+				held[i].used = false;
+			}
+		}
+		if (held[i].used)
+			guest_verify(guest, held[i].frame, held[i].seq);
+		if (held[i].used && guest->caches && (pick >> 41 & 1)) {
+			guest_make_volatile(guest, held[i].frame, pick >> 48);
+			held[i].cached = true;
+			continue;
+		}
+		if (held[i].used)
+			guest_free(guest, held[i].frame);
+		held[i].frame = (pick >> 8) % guest->nr_frames;
+		held[i].seq = seq & 0xfffffff;
+		held[i].used = guest_allocate(guest, held[i].frame, held[i].seq);
 	}
 	for (i = 0; i < GUEST_HELD; i++) {
+		if (held[i].cached)
+			guest_make_stable(guest, held[i].frame, held[i].seq);
 		if (held[i].used) {
 			guest_verify(guest, held[i].frame, held[i].seq);
 			guest_free(guest, held[i].frame);
@@ -294,6 +366,31 @@ static inline void guest_fill_and_free(struct guest *guest)
 		if (guest_allocate(guest, i, 0))
 			guest_free(guest, i);
 	}
+}
+
+/* As a file that was read: the pattern of @seq, for the host to have */
+static inline void guest_cache(struct guest *guest, uint64_t first, uint64_t count,
+			       uint64_t seq, uint8_t temperature)
+{
+	uint64_t i;
+
+	for (i = first; i < first + count; i++) {
+		if (CHECK(guest_allocate(guest, i, seq), "frame %lu is in use", i))
+			guest_make_volatile(guest, i, temperature);
+	}
+}
+
+/* Read it again. Return: how many frames had to come from the disk */
+static inline uint64_t guest_read(struct guest *guest, uint64_t first, uint64_t count,
+				  uint64_t seq)
+{
+	uint64_t i, nr = 0;
+
+	for (i = first; i < first + count; i++) {
+		nr += !guest_make_stable(guest, i, seq);
+		guest_verify(guest, i, seq);
+	}
+	return nr;
 }
 
 static inline void guest_run(struct guest *guest, unsigned int nr_threads)

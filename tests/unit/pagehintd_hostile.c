@@ -38,6 +38,7 @@ static void pair_start(struct pair *pair, const char *age)
 			   MAP_SHARED, pair->bad.ram_fd, bytes);
 	for (i = 0; i < EXTRA * GUEST_FRAME_WORDS; i++)
 		pair->extra[i] = EXTRA_WORD + i;
+	pair->bad.features = PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE | PAGEHINT_F_TEMPERATURE;
 	guest_ask(&pair->bad, 101);
 	guest_fill_and_free(&pair->bad);
 	guest_ask(&pair->good, 102);
@@ -49,7 +50,7 @@ static void pair_start(struct pair *pair, const char *age)
 	daemon_start_args(&pair->daemon, (const char *const[]) {
 		program(), "--vm", "bad", "--ram", pair->bad.ram_path, "--table",
 		pair->bad.table_path, pair->bad.map[0], pair->bad.map[1], pid,
-		"--reset=destroy", "--unused-age", age,
+		"--reset=destroy", "--unused-age", age, "--volatile=all",
 		"--vm", "good", "--ram", pair->good.ram_path, "--table",
 		pair->good.table_path, pair->good.map[0], pair->good.map[1], pid,
 		"--reset=destroy", "--unused-age", "0",

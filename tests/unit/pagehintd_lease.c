@@ -45,7 +45,8 @@ static void tear_down(struct bench *bench)
 
 static bool examine(struct bench *bench)
 {
-	return lease_examine(&bench->lease, &bench->table, &bench->map, &bench->ram);
+	return lease_examine(&bench->lease, &bench->table, &bench->map, &bench->ram,
+			     HOST_FEATURES);
 }
 
 static void handshake(void)

@@ -57,8 +57,8 @@ static inline void daemon_start_args(struct daemon *daemon, const char *const *a
 	_exit(127);
 }
 
-static inline void daemon_start(struct daemon *daemon, const struct guest *guest,
-				const char *age, const char *extra)
+static inline void daemon_start_more(struct daemon *daemon, const struct guest *guest,
+				     const char *age, const char *extra, const char *more)
 {
 	char pid[32];
 
@@ -67,7 +67,13 @@ static inline void daemon_start(struct daemon *daemon, const struct guest *guest
 	daemon_start_args(daemon, (const char *const[]) {
 		program(), "--vm", "test", "--ram", guest->ram_path, "--table",
 		guest->table_path, guest->map[0], guest->map[1], pid, "--reset=destroy",
-		"--control", daemon->control, "--unused-age", age, extra, NULL });
+		"--control", daemon->control, "--unused-age", age, extra, more, NULL });
+}
+
+static inline void daemon_start(struct daemon *daemon, const struct guest *guest,
+				const char *age, const char *extra)
+{
+	daemon_start_more(daemon, guest, age, extra, NULL);
 }
 
 static inline char *daemon_log(const struct daemon *daemon)
@@ -131,6 +137,7 @@ static inline double figure(const struct daemon *daemon, const char *name)
 		close(fd);
 		return -1;
 	}
+	send(fd, "status\n", 7, MSG_NOSIGNAL);
 	while ((got = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
 		length += got;
 	close(fd);
@@ -142,6 +149,37 @@ static inline double figure(const struct daemon *daemon, const char *name)
 			return atof(line + strlen(name));
 	}
 	return -1;
+}
+
+/* Runs pagehintd with --control and one more option; what it says, in @text. */
+static inline int daemon_ask(const struct daemon *daemon, const char *option, char *text,
+			     size_t size)
+{
+	size_t length = 0;
+	int fds[2], status;
+	ssize_t got;
+	pid_t pid;
+
+	text[0] = '\0';
+	if (pipe(fds))
+		return -1;
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		dup2(fds[1], STDOUT_FILENO);
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		execl(program(), program(), option, "--control", daemon->control, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	while ((got = read(fds[0], text + length, size - 1 - length)) > 0)
+		length += got;
+	text[length] = '\0';
+	close(fds[0]);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
 }
 
 #define VM(name)	name "{vm=\"test\"}"
