@@ -182,7 +182,7 @@ static void begin_drop(struct control *control, struct connection *connection,
 			name = "?";
 	}
 	if (*name && *name != ' ') {
-		finish_line(connection, "error: expected drop BYTES [VM] or drop all [VM], found 'drop %s'",
+		finish_line(connection, "error: expected drop BYTES|all [VM], found 'drop %s'",
 			    arguments);
 		return;
 	}

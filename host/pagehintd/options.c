@@ -162,7 +162,7 @@ static int set_volatile(struct vm *vm, const char *value)
 	else if (!strcmp(value, "all"))
 		vm->volatile_policy = VOLATILE_ALL;
 	else
-		return usage("expected --volatile=off, --volatile=target or --volatile=all, found '%s'",
+		return usage("expected --volatile=off, target or all, found '%s'",
 			     value);
 	return EXIT_OK;
 }
@@ -253,7 +253,7 @@ static int parse_drop(struct drop_request *drop, char *text)
 	shift = unit ? 10 * (unit - units + 1) : 1;
 	if (end == text || !unit || (*end && end[1]) || errno || !drop->bytes ||
 	    drop->bytes >> (64 - shift))
-		return usage("expected --drop=SIZE[:VM], SIZE in MiB, or with K, M, G or T, or all; found '%s'",
+		return usage("expected --drop=SIZE[:VM], SIZE as 300, 300M, 2G or all, found '%s'",
 			     text);
 	drop->bytes <<= shift;
 	return EXIT_OK;

@@ -259,7 +259,8 @@ static void hours(void)
 		}
 		look(&ages, SECOND);
 		for (i = 1; i < ARRAY_SIZE(joined) && second >= joined[i]; i++) {
-			uint8_t older = ages.group[100 - i + 1].age, younger = ages.group[100 - i].age;
+			uint8_t older = ages.group[100 - i + 1].age;
+			uint8_t younger = ages.group[100 - i].age;
 
 			if (!CHECK(younger <= older, "after %u s: %u s is of class %u, %u s of %u",
 				   second, joined[i], younger, joined[i - 1], older))

@@ -511,7 +511,7 @@ static void races(void)
 		__atomic_store_n(&stop_racing, false, __ATOMIC_RELAXED);
 		pthread_create(&thread, NULL, race, NULL);
 		if (lease_examine(&worker.lease, &worker.table, &worker.map, fuzz.vm.ram,
-			      HOST_FEATURES) &&
+				  HOST_FEATURES) &&
 		    lease_offer(&worker.lease, &worker.table)) {
 			unsigned int pass;
 

@@ -12,6 +12,8 @@
 #define ALL_FEATURES	(PAGEHINT_F_UNUSED | PAGEHINT_F_VOLATILE | PAGEHINT_F_TEMPERATURE)
 #define VOLATILE_BYTES	VM("pagehintd_volatile_dropped_bytes_total")
 #define COMMANDS	VM("pagehintd_drop_commands_total")
+#define BY_TEMPERATURE(name, t)	name "{vm=\"test\",temperature=\"" #t "\"}"
+#define LEASE_OF(vm)	"pagehintd_lease{vm=\"" vm "\",pagehintd_lease=\"in_force\"}"
 
 static void begin(struct guest *guest, uint64_t boot_id, uint64_t features)
 {
@@ -102,11 +104,10 @@ static void target(void)
 	i = absent(&guest, CACHED + 2 * PIECE, PIECE);
 	CHECK(i >= SOME && i < SOME + 8, "%lu of the second coldest went", i);
 	CHECK(!absent(&guest, CACHED, 2 * PIECE), "hot ones went");
-	CHECK(figure(&daemon, "pagehintd_volatile_dropped_frames_total{vm=\"test\",temperature=\"0\"}")
-	      == PIECE, "not counted by temperature");
+	CHECK(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_dropped_frames_total", 0)) == PIECE, "not counted by temperature");
 	CHECK(figure(&daemon, VOLATILE_BYTES) == (PIECE + i) * PAGEHINT_FRAME_BYTES,
 	      "not counted");
-	WAIT_FOR(figure(&daemon, "pagehintd_volatile_frames{vm=\"test\",temperature=\"3\"}") ==
+	WAIT_FOR(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_frames", 3)) ==
 		 PIECE, "what is left is not counted by temperature");
 	CHECK(figure(&daemon, VM("pagehintd_ranges_total")) <= 12, "%.0f ranges for a few pieces",
 	      figure(&daemon, VM("pagehintd_ranges_total")));
@@ -126,7 +127,7 @@ static void oldest_first(void)
 	guest_cache(&guest, 3000, 2 * MIB, 7, 1);
 	start(&daemon, &guest, "0", NULL);
 	/* Seen, and a second of the clock has passed: older than what comes now */
-	WAIT_FOR(figure(&daemon, "pagehintd_volatile_frames{vm=\"test\",temperature=\"1\"}") ==
+	WAIT_FOR(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_frames", 1)) ==
 		 2 * MIB, "not seen");
 	usleep(1200000);
 	guest_cache(&guest, 1000, 2 * MIB, 7, 1);
@@ -249,7 +250,7 @@ static void wrong_commands(void)
 {
 	static const struct { const char *line, *answer; } lines[] = {
 		{ "drop\n", "error: expected 'status'" },
-		{ "drop \n", "error: expected drop BYTES" },
+		{ "drop  1\n", "error: expected drop BYTES" },
 		{ "drop -1\n", "error: expected drop BYTES" },
 		{ "drop 0\n", "error: expected drop BYTES" },
 		{ "drop 99999999999999999999\n", "error: expected drop BYTES" },
@@ -257,8 +258,8 @@ static void wrong_commands(void)
 		{ "drop allx\n", "error: expected drop BYTES" },
 		{ "drop 4096 tes\n", "error: no VM is called 'tes'" },
 		{ "drop 4096 test2\n", "error: no VM is called 'test2'" },
+		{ "status x\n", "error: expected 'status'" },
 		{ "reset\n", "error: expected 'status'" },
-		{ "status \n", "error: expected 'status'" },
 		{ "status\ndrop all\n", "# TYPE" },
 		{ "drop 1 test\n", "dropped_bytes=4096 unused_bytes=0 volatile_bytes=4096" },
 		{ "\n", "# TYPE" },
@@ -385,8 +386,8 @@ static void two_vms(void)
 		second.table_path, second.map[0], second.map[1], pid, "--reset=destroy",
 		"--control", daemon.control, NULL });
 	WAIT_FOR(guest_echo(&first) && guest_echo(&second) &&
-		 figure(&daemon, "pagehintd_lease{vm=\"first\",pagehintd_lease=\"in_force\"}") == 1 &&
-		 figure(&daemon, "pagehintd_lease{vm=\"the second\",pagehintd_lease=\"in_force\"}") == 1,
+		 figure(&daemon, LEASE_OF("first")) == 1 &&
+		 figure(&daemon, LEASE_OF("the second")) == 1,
 		 "no leases");
 	drop_refused(&daemon, "--drop=all", 5, "the name of one of 2 VMs");
 	drop_refused(&daemon, "--drop=all:second", 5, "no VM is called");
