@@ -104,7 +104,8 @@ static void target(void)
 	i = absent(&guest, CACHED + 2 * PIECE, PIECE);
 	CHECK(i >= SOME && i < SOME + 8, "%lu of the second coldest went", i);
 	CHECK(!absent(&guest, CACHED, 2 * PIECE), "hot ones went");
-	CHECK(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_dropped_frames_total", 0)) == PIECE, "not counted by temperature");
+	CHECK(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_dropped_frames_total", 0)) ==
+	      PIECE, "not counted by temperature");
 	CHECK(figure(&daemon, VOLATILE_BYTES) == (PIECE + i) * PAGEHINT_FRAME_BYTES,
 	      "not counted");
 	WAIT_FOR(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_frames", 3)) ==
