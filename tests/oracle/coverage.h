@@ -124,6 +124,12 @@ static inline bool state_forbids_access(uint8_t state)
 	return state & PAGEHINT_UNUSED;
 }
 
+/* Of those, V: page cache, whose content the guest may still want. */
+static inline bool state_is_volatile(uint8_t state)
+{
+	return (state & PAGEHINT_USAGE_MASK) == PAGEHINT_VOLATILE;
+}
+
 _Static_assert((PAGEHINT_UNUSED & PAGEHINT_VOLATILE) == PAGEHINT_UNUSED &&
 	       !((PAGEHINT_STABLE | PAGEHINT_POTENTIAL) & PAGEHINT_UNUSED),
 	       "bit 0 tells U and V from S and P");

@@ -6,6 +6,9 @@
  * number of accesses: a store only where what is stored is zero and the frame
  * is not in anybody's use yet, so that a drop leaves the same content; a load
  * only where the value is thrown away unless the frame is known to be in use.
+ *
+ * Such a load may as well meet a volatile frame. A store may not: page cache
+ * that is freed is not volatile any more before somebody else gets the frame.
  */
 #include <string.h>
 
@@ -65,6 +68,8 @@ static bool is_function(const char *symbol, const char *function)
 
 static bool is_kind(uint8_t site_kind, enum exception_kind kind)
 {
+	if (kind != EXCEPT_STORE)
+		site_kind &= ~SITE_VOLATILE;
 	switch (kind) {
 	case EXCEPT_STORE:
 		return site_kind == (SITE_DIRECT | SITE_STORE);

@@ -23,8 +23,9 @@
  * Concurrency. Both sides run in parallel (MTTCG), and the callback runs after
  * the access, on the same thread and before the CPU's next instruction.
  * - No false alarm by delay: between access and callback another CPU can free
- *   the frame only if the accessing CPU need not do anything more for that -
- *   drop a reference, leave an RCU section, answer a TLB shootdown. All of
+ *   the frame, or make it volatile, only if the accessing CPU need not do
+ *   anything more for that - drop a reference, unlock the folio, leave an RCU
+ *   section, answer a TLB shootdown before a mapping counts as gone. All of
  *   these come after the access in the order of the accessing CPU, and so
  *   after the callback. A reader that has no claim on what it reads, and
  *   throws it away, is caught rightly: the host could drop the frame under it.
@@ -55,7 +56,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 
 /* How often, in accesses of one CPU, the header is looked at. */
 #define POLL_INTERVAL		256
-/* ... and the frames in usage U are counted, at most. */
+/* ... and the frames in usage U and V are counted, at most. */
 #define SAMPLE_INTERVAL		(1 << 20)
 
 static struct report_args args;
@@ -84,7 +85,8 @@ static __attribute__((noinline)) void found(struct phase *phase, const struct ac
 		.last_gfn = gpa >> PAGEHINT_FRAME_SHIFT,
 		.last_cpu = access->cpu,
 		.last_state = state,
-		.kind = access->kind | (qemu_plugin_mem_is_store(access->info) ? SITE_STORE : 0),
+		.kind = access->kind | (qemu_plugin_mem_is_store(access->info) ? SITE_STORE : 0) |
+			(state_is_volatile(state) ? SITE_VOLATILE : 0),
 	};
 
 	if (!stats->sites) {
@@ -93,7 +95,8 @@ static __attribute__((noinline)) void found(struct phase *phase, const struct ac
 			abort();
 	}
 	sites_add(stats->sites, &site);
-	phase_touch(phase, extent, gpa);
+	phase_touch(state_is_volatile(state) ? phase->touched_volatile : phase->touched,
+		    extent, gpa);
 }
 
 static inline void check(struct phase *phase, const struct access *access,
@@ -184,7 +187,7 @@ static void on_access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t vad
 	if (!phase)
 		return;
 	if (n % SAMPLE_INTERVAL == 0)
-		phase_sample_unused(phase);
+		phase_sample_hinted(phase);
 	access_page(phase, &access, sample);
 
 	in_page = vaddr % PAGEHINT_FRAME_BYTES;
@@ -231,7 +234,7 @@ static void on_idle(qemu_plugin_id_t id, unsigned int cpu)
 	phases_poll();
 	phase = phase_get();
 	if (phase)
-		phase_sample_unused(phase);
+		phase_sample_hinted(phase);
 }
 
 static void on_qemu_exit(qemu_plugin_id_t id, void *udata)

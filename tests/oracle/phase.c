@@ -80,7 +80,8 @@ static void phase_begin(void)
 	if (phase->complaint)
 		phase->coverage.nr_extents = 0;
 	phase->touched = calloc(file_bytes / 64 + 1, sizeof(uint64_t));
-	if (!phase->touched)
+	phase->touched_volatile = calloc(file_bytes / 64 + 1, sizeof(uint64_t));
+	if (!phase->touched || !phase->touched_volatile)
 		abort();
 	phases[nr_phases++] = phase;
 	atomic_store_explicit(&phase_now, phase, memory_order_release);
@@ -106,11 +107,11 @@ void phases_poll(void)
 	atomic_flag_clear_explicit(&changing, memory_order_release);
 }
 
-void phase_sample_unused(struct phase *phase)
+void phase_sample_hinted(struct phase *phase)
 {
 	const struct coverage *coverage = &phase->coverage;
 	int64_t due = atomic_load_explicit(&next_sample, memory_order_relaxed);
-	uint64_t unused = 0, frame;
+	uint64_t unused = 0, volatiles = 0, frame;
 	struct timespec ts;
 	unsigned int i;
 	int64_t now;
@@ -123,20 +124,26 @@ void phase_sample_unused(struct phase *phase)
 	for (i = 0; i < coverage->nr_extents; i++) {
 		const struct extent *extent = &coverage->extents[i];
 
-		for (frame = 0; frame < extent->bytes >> PAGEHINT_FRAME_SHIFT; frame++)
-			unused += state_forbids_access(extent->state[frame]);
+		for (frame = 0; frame < extent->bytes >> PAGEHINT_FRAME_SHIFT; frame++) {
+			uint8_t state = extent->state[frame];
+
+			unused += state_forbids_access(state) && !state_is_volatile(state);
+			volatiles += state_is_volatile(state);
+		}
 	}
 	if (unused > phase->unused_max)
 		phase->unused_max = unused;
+	if (volatiles > phase->volatile_max)
+		phase->volatile_max = volatiles;
 }
 
-uint64_t phase_frames_touched(const struct phase *phase)
+uint64_t phase_frames_touched(const uint64_t *touched)
 {
 	uint64_t sum = 0;
 	size_t i;
 
 	for (i = 0; i < file_bytes / 64 + 1; i++)
-		sum += __builtin_popcountll(phase->touched[i]);
+		sum += __builtin_popcountll(touched[i]);
 	return sum;
 }
 

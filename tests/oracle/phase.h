@@ -34,8 +34,10 @@ struct vcpu_stats {
 struct phase {
 	struct coverage coverage;
 	const char *complaint;	/* about the header; then nothing is checked */
-	uint64_t unused_max;	/* most frames seen in usage U or V at one time */
-	uint64_t *touched;	/* bit per state byte: accessed while U or V */
+	uint64_t unused_max;	/* most frames seen in usage U at one time */
+	uint64_t volatile_max;	/* ... and in usage V */
+	uint64_t *touched;	/* bit per state byte: accessed while U */
+	uint64_t *touched_volatile;
 	struct vcpu_stats vcpu[MAX_VCPUS];
 };
 
@@ -48,8 +50,8 @@ const char *phases_open(const char *path);
  */
 void phases_poll(void);
 
-/* Counts the frames that are U or V now, about once a second. */
-void phase_sample_unused(struct phase *phase);
+/* Counts the frames that are U and V now, about twice a second. */
+void phase_sample_hinted(struct phase *phase);
 
 /* The phase of now, or NULL. Phases live until the end of the run. */
 extern struct phase *_Atomic phase_now;
@@ -59,17 +61,18 @@ static inline struct phase *phase_get(void)
 	return atomic_load_explicit(&phase_now, memory_order_acquire);
 }
 
-static inline void phase_touch(struct phase *phase, const struct extent *extent, uint64_t gpa)
+/* Sets the bit of a frame in one of the maps of a phase. */
+static inline void phase_touch(uint64_t *touched, const struct extent *extent, uint64_t gpa)
 {
 	uint64_t index = extent->first_index + frame_of(extent, gpa);
 	uint64_t bit = 1ULL << (index % 64);
-	uint64_t *word = &phase->touched[index / 64];
+	uint64_t *word = &touched[index / 64];
 
 	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 }
 
-uint64_t phase_frames_touched(const struct phase *phase);
+uint64_t phase_frames_touched(const uint64_t *touched);
 
 /* For the report, when all is over. */
 unsigned int phases_end(void);

@@ -3,13 +3,14 @@
  * The report: a file of lines, fields separated by tabs.
  *
  *	phase N NAME VALUE		a count; phases are numbered from 1
- *	violation N COUNT KIND WHERE RIP gfn=GFN cpu=CPU state=STATE
- *	excepted N COUNT KIND WHERE RIP gfn=GFN cpu=CPU state=STATE
+ *	violation N COUNT USAGE KIND WHERE RIP gfn=GFN cpu=CPU state=STATE
+ *	excepted N COUNT USAGE KIND WHERE RIP gfn=GFN cpu=CPU state=STATE
  *	complaint N TEXT		the header of phase N or (0) the symbols could not be used
  *	end PHASES			the last line: nothing is missing
  *
- * KIND is load or store; "direct-" through the direct map, "tail-" the part of
- * an access that began in the page before.
+ * USAGE is that of the frame, unused or volatile. KIND is load or store; "direct-"
+ * through the direct map, "tail-" the part of an access that began in the page
+ * before.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -49,7 +50,7 @@ static const char *kind_name(uint8_t kind)
 		[SITE_TAIL | SITE_DIRECT | SITE_STORE] = "direct-tail-store",
 	};
 
-	return names[kind];
+	return names[kind & ~SITE_VOLATILE];
 }
 
 static void write_site(const char *what, unsigned int n, const struct site *site)
@@ -57,9 +58,10 @@ static void write_site(const char *what, unsigned int n, const struct site *site
 	char where[700];
 
 	symbols_format(&symbols, site->rip, where, sizeof(where));
-	fprintf(out, "%s\t%u\t%" PRIu64 "\t%s\t%s\t0x%" PRIx64 "\tgfn=0x%" PRIx64
-		"\tcpu=%u\tstate=0x%02x\n", what, n, site->count, kind_name(site->kind),
-		where, site->rip, site->last_gfn, site->last_cpu, site->last_state);
+	fprintf(out, "%s\t%u\t%" PRIu64 "\t%s\t%s\t%s\t0x%" PRIx64 "\tgfn=0x%" PRIx64
+		"\tcpu=%u\tstate=0x%02x\n", what, n, site->count,
+		site->kind & SITE_VOLATILE ? "volatile" : "unused", kind_name(site->kind), where,
+		site->rip, site->last_gfn, site->last_cpu, site->last_state);
 }
 
 static void write_count(unsigned int n, const char *name, uint64_t value)
@@ -69,7 +71,7 @@ static void write_count(unsigned int n, const char *name, uint64_t value)
 
 static void write_sites(struct phase *phase, unsigned int n)
 {
-	uint64_t violations, excepted = 0;
+	uint64_t violations[2] = { 0 }, excepted[2] = { 0 };
 	unsigned int i;
 
 	memset(&merged, 0, sizeof(merged));
@@ -78,21 +80,24 @@ static void write_sites(struct phase *phase, unsigned int n)
 			sites_merge(&merged, phase->vcpu[i].sites);
 	sites_sort(&merged);
 
-	violations = merged.dropped;
 	for (i = 0; i < SITES_MAX && merged.slots[i].count; i++) {
 		const struct site *site = &merged.slots[i];
+		bool is_volatile = site->kind & SITE_VOLATILE;
 
 		if (exception_find(&symbols, site->rip, site->kind)) {
-			excepted += site->count;
+			excepted[is_volatile] += site->count;
 			write_site("excepted", n, site);
 		} else {
-			violations += site->count;
+			violations[is_volatile] += site->count;
 			write_site("violation", n, site);
 		}
 	}
 	write_count(n, "sites_without_room", merged.dropped);
-	write_count(n, "excepted", excepted);
-	write_count(n, "violations", violations);
+	write_count(n, "excepted", excepted[false]);
+	write_count(n, "excepted_volatile", excepted[true]);
+	write_count(n, "violations_unused", violations[false]);
+	write_count(n, "violations_volatile", violations[true]);
+	write_count(n, "violations", violations[false] + violations[true] + merged.dropped);
 }
 
 static void write_phase(struct phase *phase, unsigned int n)
@@ -130,7 +135,10 @@ static void write_phase(struct phase *phase, unsigned int n)
 	write_count(n, "verified", sum.verified);
 	write_count(n, "differing", sum.differing);
 	write_count(n, "unused_frames_max", phase->unused_max);
-	write_count(n, "unused_frames_accessed", phase_frames_touched(phase));
+	write_count(n, "volatile_frames_max", phase->volatile_max);
+	write_count(n, "unused_frames_accessed", phase_frames_touched(phase->touched));
+	write_count(n, "volatile_frames_accessed",
+		    phase_frames_touched(phase->touched_volatile));
 	write_sites(phase, n);
 }
 

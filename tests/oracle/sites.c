@@ -13,7 +13,7 @@ _Static_assert((SITES_MAX & (SITES_MAX - 1)) == 0, "the hash is masked");
 
 static uint32_t hash(uint64_t rip, uint8_t kind)
 {
-	return ((rip * 8 + kind) * 0x9e3779b97f4a7c15ULL) >> 40;
+	return ((rip * 16 + kind) * 0x9e3779b97f4a7c15ULL) >> 40;
 }
 
 void sites_add(struct sites *sites, const struct site *site)

@@ -28,6 +28,7 @@ struct site {
 #define SITE_STORE	1	/* else a load */
 #define SITE_DIRECT	2	/* through the direct map of RAM */
 #define SITE_TAIL	4	/* what an access that began in the page before touched */
+#define SITE_VOLATILE	8	/* the frame was volatile, else unused */
 
 struct sites {
 	uint64_t dropped;	/* accesses that found no room */

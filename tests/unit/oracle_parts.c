@@ -108,6 +108,11 @@ static void exception_rules(void)
 		{ 0xffffffff81003100, STORE, false, "a store by kmem_cache_alloc" },
 		{ 0xffffffff81000000, STORE, false, "another function" },
 		{ 0xffffffffc0000001, STORE, false, "a module's function of that name" },
+		{ 0xffffffff81003007, STORE | SITE_VOLATILE, false, "page cache cleared" },
+		{ 0xffffffff81003028, TAIL | SITE_VOLATILE, true, "a load beyond, of page cache" },
+		{ 0xffffffff81003100, SITE_DIRECT | SITE_VOLATILE, true,
+		  "a load by kmem_cache_alloc of page cache" },
+		{ 0xffffffff81003028, SITE_DIRECT | SITE_VOLATILE, false, "another load of page cache" },
 		{ 0x401000, SITE_DIRECT, false, "user space" },
 		{ 0xffffffff90000000, STORE, false, "an address without a name" },
 	};
@@ -157,6 +162,14 @@ static void counting(void)
 	sites_sort(&sites_a);
 	CHECK(sites_a.nr == 2 && sites_a.slots[0].kind == STORE && sites_a.slots[0].count == 5,
 	      "the most frequent does not come first");
+
+	/* So are accesses to an unused and to a volatile frame. */
+	site.kind = STORE | SITE_VOLATILE;
+	memset(&sites_b, 0, sizeof(sites_b));
+	sites_add(&sites_b, &site);
+	site.kind = STORE;
+	sites_add(&sites_b, &site);
+	CHECK(sites_b.nr == 2, "unused and volatile are one site");
 
 	/* Nothing is lost when there is no room. */
 	memset(&sites_a, 0, sizeof(sites_a));
@@ -283,6 +296,7 @@ static void forbidden_states(void)
 		bool expected = usage == PAGEHINT_UNUSED || usage == PAGEHINT_VOLATILE;
 
 		CHECK(state_forbids_access(state) == expected, "state %#x", state);
+		CHECK(state_is_volatile(state) == (usage == PAGEHINT_VOLATILE), "state %#x", state);
 	}
 }
 
@@ -313,11 +327,15 @@ static void following_the_header(void)
 	CHECK(phase_get() && phase_get()->coverage.nr_frames == 12288, "no phase");
 	phases_poll();
 	CHECK(phase_get() == phase_at(0), "a second phase of the same activation");
-	phase_touch(phase_at(0), extent_of_gpa(&phase_at(0)->coverage, 0x100000000), 0x100000000);
-	phase_touch(phase_at(0), extent_of_gpa(&phase_at(0)->coverage, 0x100000000), 0x100000fff);
-	phase_touch(phase_at(0), extent_of_gpa(&phase_at(0)->coverage, 0x100000), 0x100000);
-	CHECK(phase_frames_touched(phase_at(0)) == 2, "expected 2 frames, found %llu",
-	      (unsigned long long)phase_frames_touched(phase_at(0)));
+#define TOUCH(gpa)							\
+	phase_touch(phase_at(0)->touched,				\
+		    extent_of_gpa(&phase_at(0)->coverage, gpa), gpa)
+	TOUCH(0x100000000);
+	TOUCH(0x100000fff);
+	TOUCH(0x100000);
+#undef TOUCH
+	CHECK(phase_frames_touched(phase_at(0)->touched) == 2, "expected 2 frames, found %llu",
+	      (unsigned long long)phase_frames_touched(phase_at(0)->touched));
 	HEADER();
 	CHECK(!phase_get(), "the phase did not end");
 	HEADER(line.active = 1, line.boot_id = 43);
