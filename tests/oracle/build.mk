@@ -3,13 +3,13 @@
 # The oracle: a TCG plugin, its load for the guest, and its unit tests.
 
 ORACLE_PLUGIN := $(BUILD)/tests/oracle.so
-ORACLE_SCATTER := $(BUILD)/tests/oracle-scatter
+ORACLE_GUEST := $(addprefix $(BUILD)/tests/oracle-,scatter cacheways)
 ORACLE_UNIT := $(BUILD)/tests/unit-oracle
 # What needs no QEMU around it
 ORACLE_PARTS := $(addprefix tests/oracle/,coverage.c exceptions.c phase.c sites.c symbols.c)
 ORACLE_HEADERS := $(wildcard tests/oracle/*.h) include/uapi/pagehint.h
 ORACLE_CFLAGS := $(USER_CFLAGS) -D_GNU_SOURCE
-ORACLE_ALL := vm $(ORACLE_PLUGIN) $(ORACLE_SCATTER)
+ORACLE_ALL := vm $(ORACLE_PLUGIN) $(ORACLE_GUEST)
 
 # The symbols that it does not define are QEMU's.
 $(ORACLE_PLUGIN): tests/oracle/oracle.c tests/oracle/report.c $(ORACLE_PARTS) $(ORACLE_HEADERS) \
@@ -17,7 +17,7 @@ $(ORACLE_PLUGIN): tests/oracle/oracle.c tests/oracle/report.c $(ORACLE_PARTS) $(
 	@mkdir -p $(@D)
 	$(CC) $(ORACLE_CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
 
-$(ORACLE_SCATTER): tests/oracle/scatter.c tests/guest/pattern.h | setup-build
+$(ORACLE_GUEST): $(BUILD)/tests/oracle-%: tests/oracle/%.c tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -static -o $@ $<
 

@@ -58,12 +58,12 @@ exactly_zero()
 	fi
 }
 
-# worst PHASE: the most frequent violations
+# worst PHASE USAGE: the most frequent violations
 worst()
 {
-	awk -F '\t' -v phase="$1" '
-		$1 == "violation" && $2 == phase && n++ < 3 {
-			printf("%s%s by %s: %s", separator, $4, $5, $3)
+	awk -F '\t' -v phase="$1" -v usage="$2" '
+		$1 == "violation" && $2 == phase && $4 == usage && n++ < 3 {
+			printf("%s%s by %s: %s", separator, $5, $6, $3)
 			separator = "; "
 		}' "$log/report"
 }
@@ -82,8 +82,10 @@ watched_verdict()
 	at_least 1 unused_frames_max 20000 || return
 	at_least 1 unused_frames_accessed 5000 || return
 	at_least 1 excepted 1000000 || return
+	at_least 1 volatile_frames_max 1000 || return
 	echo "$(figure 1 checked) accesses checked; $(figure 1 unused_frames_accessed)" \
-		"unused frames seen being zeroed, $(figure 1 unused_frames_max) unused at most"
+		"unused frames seen being zeroed, $(figure 1 unused_frames_max) unused and" \
+		"$(figure 1 volatile_frames_max) volatile at most"
 }
 
 # The ways of a page that the load has to take, as the module's probes count.
@@ -115,21 +117,57 @@ paths_verdict()
 	echo "calls: ${text%, }"
 }
 
-main_verdict()
+# Who made volatile folios stable, by the stacks of the module's tracepoint: each
+# hook, and behind the one for single folios those of its callers that want the
+# content. A histogram's line of a stack is FUNCTION+OFFSET/SIZE [MODULE].
+stacks_verdict()
+{
+	local function least met text=
+
+	while read -r function least; do
+		met=$(awk -v name="$function" '
+			index($1, name "+") == 1 { seen = 1 }
+			/hitcount:/ { sub(/.*hitcount: */, ""); if (seen) sum += $1; seen = 0 }
+			END { print sum + 0 }' "$log/stacks")
+		if [ "$met" -lt "$least" ]; then
+			echo "$function: expected at least $least volatile folios, found $met:" \
+				"${log#"$top/"}/stacks"
+			return 1
+		fi
+		text+="$function $met, "
+	done <<-END
+		pagehint_volatile_settle 2000
+		generic_file_splice_read 1000
+		wrap_fault_around 2000
+		wrap_get_folio 2000
+		filemap_fault 1000
+		find_get_incore_page 1000
+		ext4_da_write_begin 500
+		iomap_write_begin 300
+		truncate_inode_pages_range 50
+		probe_copy 300
+	END
+	echo "volatile folios: ${text%, }"
+}
+
+# usage_verdict USAGE: in the phase with all hooks
+usage_verdict()
 {
 	local violations
-	violations=$(figure 1 violations)
+	violations=$(figure 1 "violations_$1")
 	if [ "$violations" != 0 ]; then
-		echo "$violations accesses to unused frames: $(worst 1);" \
+		echo "$violations accesses to frames that are $1: $(worst 1 "$1");" \
 			"all are in ${log#"$top/"}/report"
 		return 1
 	fi
-	echo "no access to an unused frame"
+	# What found no room in its table is of either usage.
+	exactly_zero 1 sites_without_room || return
+	echo "no access to a frame that is $1"
 }
 
-# control_verdict PHASE
+# control_verdict PHASE USAGE
 control_verdict()
 {
-	at_least "$1" violations 1 || return
-	echo "$(figure "$1" violations) accesses to unused frames: $(worst "$1")"
+	at_least "$1" "violations_$2" 1 || return
+	echo "$(figure "$1" "violations_$2") accesses to $2 frames: $(worst "$1" "$2")"
 }
