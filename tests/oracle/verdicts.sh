@@ -96,7 +96,7 @@ paths_verdict()
 
 	while read -r target least; do
 		calls=$(awk -v target="$target" '
-			$1 == target { for (i = 2; i < NF; i++) if ($i == "calls") print $(i + 1) }
+			$1 == target && $3 == "attached" { for (i = 2; i < NF; i++) if ($i == "calls") print $(i + 1) }
 			' "$log/probes")
 		if ! [[ $calls =~ ^[0-9]+$ ]]; then
 			echo "debugfs has no count of calls of $target"
@@ -145,7 +145,7 @@ stacks_verdict()
 		ext4_da_write_begin 500
 		iomap_write_begin 300
 		truncate_inode_pages_range 50
-		probe_copy 300
+		probe_copy 200
 	END
 	echo "volatile folios: ${text%, }"
 }
@@ -168,6 +168,10 @@ usage_verdict()
 # control_verdict PHASE USAGE
 control_verdict()
 {
+	local more
+
 	at_least "$1" "violations_$2" 1 || return
-	echo "$(figure "$1" "violations_$2") accesses to $2 frames: $(worst "$1" "$2")"
+	more=$(figure "$1" sites_without_room)
+	[ "$more" = 0 ] || more=" (and $more whose place is not known)"
+	echo "$(figure "$1" "violations_$2") accesses to $2 frames${more#0}: $(worst "$1" "$2")"
 }
