@@ -104,7 +104,11 @@ void pagehint_candidates_all(void)
 	}
 }
 
-static void take_chunk(struct map *map, unsigned long chunk,
+/*
+ * What has its bit in @newer too had an event since: its turn comes with that one.
+ * So what is used in every period is looked at in none.
+ */
+static void take_chunk(struct map *map, const struct map *newer, unsigned long chunk,
 		       void (*look)(unsigned long pfn))
 {
 	unsigned long word = chunk * WORDS_PER_CHUNK, end = word + WORDS_PER_CHUNK;
@@ -114,7 +118,7 @@ static void take_chunk(struct map *map, unsigned long chunk,
 
 		if (!READ_ONCE(map->frames[word]))
 			continue;
-		bits = xchg(&map->frames[word], 0);
+		bits = xchg(&map->frames[word], 0) & ~READ_ONCE(newer->frames[word]);
 		while (bits) {
 			look(word * BITS_PER_LONG + __ffs(bits));
 			bits &= bits - 1;
@@ -133,13 +137,14 @@ void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn))
 {
 	unsigned long nr_chunks = DIV_ROUND_UP(nr_frames, FRAMES_PER_CHUNK);
 	struct map *map = &maps[later ? LATER : !present];
+	const struct map *newer = &maps[present];
 	unsigned long chunk;
 
 	for_each_set_bit(chunk, map->chunks, nr_chunks) {
 		clear_bit(chunk, map->chunks);
 		/* Before its frames are read: see set_in(). */
 		smp_mb__after_atomic();
-		take_chunk(map, chunk, look);
+		take_chunk(map, newer, chunk, look);
 		cond_resched();
 	}
 	/*
