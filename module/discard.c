@@ -75,6 +75,27 @@ static enum pagehint_kept make_stable(struct folio *folio)
 }
 
 /**
+ * pagehint_volatile_keep - a folio was found that is not stable: the usual case
+ * @folio: held by a reference, its frame in the table
+ *
+ * A folio of one frame that the host left alone becomes stable by one swap.
+ *
+ * Context: any but NMI; never waits.
+ * Return: false when it takes more than that: pagehint_volatile_use().
+ */
+bool pagehint_volatile_keep(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+
+	if (folio_test_large(folio) || !pagehint_state_keep(pagehint_table_byte(pfn)))
+		return false;
+	pagehint_count(PAGEHINT_VOLATILE_KEPT, 1);
+	trace_pagehint_use(pfn, 1, false);
+	pagehint_candidate(pfn);
+	return true;
+}
+
+/**
  * pagehint_volatile_use - a folio was found by somebody who may read it
  * @folio: held by a reference
  *
@@ -90,6 +111,8 @@ bool pagehint_volatile_use(struct folio *folio)
 	enum pagehint_kept kept;
 
 	if (folio_pfn(folio) >= pagehint_volatile_end)
+		return false;
+	if (likely(pagehint_volatile_keep(folio)))
 		return false;
 	kept = make_stable(folio);
 	if (kept == PAGEHINT_WAS_STABLE)

@@ -225,6 +225,26 @@ enum pagehint_kept pagehint_state_make_stable(u8 *byte)
 }
 
 /**
+ * pagehint_state_keep - the content of a frame is needed, and the host left it alone
+ * @byte: its state
+ *
+ * The usual case of pagehint_state_make_stable(): nobody has to recover, and so
+ * nobody has to wait.
+ *
+ * Context: any.
+ * Return: false when the frame was not plainly VOLATILE, or the host moved it
+ * meanwhile; nothing changed then.
+ */
+bool pagehint_state_keep(u8 *byte)
+{
+	u8 old = READ_ONCE(*byte);
+
+	if ((old & PAGEHINT_STATE_MASK) != PAGEHINT_VOLATILE)
+		return false;
+	return pagehint_cmpxchg(byte, old, (u8)PAGEHINT_STABLE) == old;
+}
+
+/**
  * pagehint_state_recovered - the loss of a frame's content is dealt with
  * @byte: its state, RECOVERING and owned by the caller
  *

@@ -108,7 +108,7 @@ static noinline __used void wrap_read_batch(PAGEHINT_READ_BATCH_PROTO)
 	for (i = 0; i < folio_batch_count(fbatch); i++) {
 		struct folio *folio = fbatch->folios[i];
 
-		if (likely(pagehint_folio_is_stable(folio)) &&
+		if ((pagehint_folio_is_stable(folio) || pagehint_volatile_keep(folio)) &&
 		    likely(folio_test_uptodate(folio)))
 			continue;
 		settle(mapping, fbatch);

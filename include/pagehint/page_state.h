@@ -44,6 +44,7 @@ unsigned int pagehint_state_scan_range(u8 *first, unsigned long nr);
 
 bool pagehint_state_make_volatile(u8 *byte, u8 temperature);
 bool pagehint_state_make_volatile_range(u8 *first, unsigned long nr, u8 temperature);
+bool pagehint_state_keep(u8 *byte);
 enum pagehint_kept pagehint_state_make_stable(u8 *byte);
 enum pagehint_kept pagehint_state_make_stable_range(u8 *first, unsigned long nr);
 unsigned int pagehint_state_release(u8 *first, unsigned long nr);

@@ -79,6 +79,7 @@ enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn);
 struct folio *pagehint_folio_get(unsigned long pfn);
 
 /* module/discard.c */
+bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
 void pagehint_volatile_free(unsigned long pfn, unsigned int order);
 void pagehint_volatile_settle(struct address_space *mapping,

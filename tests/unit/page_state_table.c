@@ -269,6 +269,18 @@ static void one_stable(const struct row *row, u8 before, u8 temp)
 	}
 }
 
+static void one_kept(const struct row *row, u8 before, u8 temp)
+{
+	bool plain = (before & PAGEHINT_STATE_MASK) == V, ret;
+
+	(void)row;
+	(void)temp;
+	set_up(before);
+	ret = pagehint_state_keep(byte);
+	expect("keep", before, plain ? S : same, false);
+	CHECK(ret == plain, "keep of %#04x: returned %d", before, ret);
+}
+
 static void one_temperature(const struct row *row, u8 before, u8 temp)
 {
 	size_t t;
@@ -331,6 +343,7 @@ static void frees(void) { each(one_free); }
 static void allocs(void) { each(one_alloc); }
 static void volatiles(void) { each(one_volatile); }
 static void stables(void) { each(one_stable); }
+static void keeps(void) { each(one_kept); }
 static void temperature(void) { each(one_temperature); }
 static void scans(void) { each(one_scan); }
 static void host(void) { each(one_host); }
@@ -398,6 +411,7 @@ int main(int argc, char **argv)
 		{ "alloc", allocs },
 		{ "make_volatile", volatiles },
 		{ "make_stable", stables },
+		{ "keep", keeps },
 		{ "set_temperature", temperature },
 		{ "scan", scans },
 		{ "host", host },
