@@ -112,7 +112,8 @@ static void exception_rules(void)
 		{ 0xffffffff81003028, TAIL | SITE_VOLATILE, true, "a load beyond, of page cache" },
 		{ 0xffffffff81003100, SITE_DIRECT | SITE_VOLATILE, true,
 		  "a load by kmem_cache_alloc of page cache" },
-		{ 0xffffffff81003028, SITE_DIRECT | SITE_VOLATILE, false, "another load of page cache" },
+		{ 0xffffffff81003028, SITE_DIRECT | SITE_VOLATILE, false,
+		  "another load of page cache" },
 		{ 0x401000, SITE_DIRECT, false, "user space" },
 		{ 0xffffffff90000000, STORE, false, "an address without a name" },
 	};

@@ -53,7 +53,7 @@ static void world_recovers(void);
 #define MAX_DEPTH	64
 #define MAX_STEPS	1000	/* of one run: more is an endless loop */
 
-enum op { FREE, ALLOC, MAKE_VOLATILE, MAKE_STABLE, SET_TEMPERATURE };
+enum op { FREE, ALLOC, MAKE_VOLATILE, MAKE_STABLE, KEEP, SET_TEMPERATURE };
 
 static const char *const op_names[] = {
 	"free", "alloc", "make volatile", "make stable", "set temperature",
@@ -361,6 +361,12 @@ static void run(int place)
 	case MAKE_STABLE:
 		check_make_stable(pagehint_state_make_stable(world.byte));
 		break;
+	case KEEP:
+		if (pagehint_state_keep(world.byte))
+			check_make_stable(PAGEHINT_KEPT);
+		else if ((*world.byte & PAGEHINT_STATE_MASK) != world.low)
+			broken("not kept, but the state was changed");
+		break;
 	case SET_TEMPERATURE:
 		if (pagehint_state_set_temperature(world.byte, 5) &&
 		    *world.byte >> PAGEHINT_TEMP_SHIFT != 5)
@@ -452,6 +458,7 @@ static void frees(void) { explore_all(FREE); }
 static void allocs(void) { explore_all(ALLOC); }
 static void volatiles(void) { explore_all(MAKE_VOLATILE); }
 static void stables(void) { explore_all(MAKE_STABLE); }
+static void keeps(void) { explore_all(KEEP); }
 static void temperatures(void) { explore_all(SET_TEMPERATURE); }
 
 int main(int argc, char **argv)
@@ -461,6 +468,7 @@ int main(int argc, char **argv)
 		{ "alloc", allocs },
 		{ "make_volatile", volatiles },
 		{ "make_stable", stables },
+		{ "keep", keeps },
 		{ "set_temperature", temperatures },
 	};
 
