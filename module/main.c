@@ -452,6 +452,8 @@ static int start_all(void)
 	else
 		ready = true;
 	mutex_unlock(&control_mutex);
+	if (err)
+		pagehint_hooks_wait_inside();
 	return err;
 }
 
@@ -463,6 +465,8 @@ static void stop_all(void)
 	/* What a notifier still wants to start must not start any more. */
 	shut_down = true;
 	mutex_unlock(&control_mutex);
+	/* A reboot need not wait for this, and so not for the mutex. */
+	pagehint_hooks_wait_inside();
 }
 
 /* In this order; undone in the opposite one. */

@@ -325,7 +325,8 @@ int pagehint_volatile_start(bool unused_too)
  * pagehint_volatile_stop - make every volatile frame stable and detach
  *
  * No folio becomes volatile any more, those that are become stable, and only
- * then do the getters go. Waits for readers that are asleep in one.
+ * then do the getters go. Does not wait for readers that are asleep in one: they
+ * find nothing volatile.
  *
  * Context: process, may sleep; under control_mutex.
  */
@@ -347,6 +348,8 @@ void pagehint_volatile_stop(void)
 				      PAGEHINT_ALLOC_SIDE);
 	free_hooked = false;
 	WRITE_ONCE(pagehint_volatile_end, 0);
+	/* Who read the old value is out, or found a stable page. */
+	synchronize_rcu_tasks();
 	pagehint_candidates_close();
 }
 

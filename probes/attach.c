@@ -189,19 +189,33 @@ static long nr_inside(enum pagehint_inside where)
  * task may have been redirected and not yet be counted, or be uncounted and
  * not yet have returned: RCU-tasks waits for both, as neither sleeps.
  */
-static void wait_for_callers(unsigned long wrappers)
+static void wait_for_callers(bool allocator)
 {
-	unsigned int where;
-
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();
 	/* Wrappers that are still attached come and go: not to be waited for. */
-	if (!wrappers)
+	if (!allocator)
 		return;
-	for_each_set_bit(where, &wrappers, PAGEHINT_NR_INSIDE) {
-		while (nr_inside(where))
-			msleep(20);
-	}
+	while (nr_inside(PAGEHINT_INSIDE_ALLOCATOR))
+		msleep(20);
+	synchronize_rcu_tasks();
+}
+
+/**
+ * pagehint_hooks_wait_inside - wait until nobody is asleep in a wrapper any more
+ *
+ * After the page cache's hooks were detached a task may still be asleep in one.
+ * It finds nothing volatile when it comes out, and so touches nothing but the
+ * module's text and pagehint_volatile_end: it may stay for as long as the module
+ * does.
+ *
+ * Context: process, may sleep, without control_mutex: this may take for ever.
+ * Every hook is detached.
+ */
+void pagehint_hooks_wait_inside(void)
+{
+	while (nr_inside(PAGEHINT_INSIDE_PAGE_CACHE) && !pagehint_left_out("inside_wait"))
+		msleep(20);
 	synchronize_rcu_tasks();
 }
 
@@ -211,27 +225,27 @@ static void wait_for_callers(unsigned long wrappers)
  * @nr: how many
  * @side: which of them
  *
- * On return no call is inside a probe of that side.
+ * On return no call is inside a probe of that side, but for those who are asleep
+ * in the page cache.
  *
  * Context: process, may sleep (RCU-tasks grace periods).
  */
 void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
 			   enum pagehint_side side)
 {
-	unsigned long wrappers = 0;
-	bool any = false;
+	bool any = false, allocator = false;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
 		if (hooks[i].side != side || !hooks[i].attached)
 			continue;
-		if (hooks[i].mechanism == PAGEHINT_WRAPPER)
-			__set_bit(hooks[i].inside, &wrappers);
+		allocator |= hooks[i].mechanism == PAGEHINT_WRAPPER &&
+			     hooks[i].inside == PAGEHINT_INSIDE_ALLOCATOR;
 		detach(&hooks[i]);
 		any = true;
 	}
 	if (any)
-		wait_for_callers(wrappers);
+		wait_for_callers(allocator);
 }
 
 /**

@@ -27,7 +27,11 @@ enum pagehint_mechanism {
 	PAGEHINT_STUB,
 };
 
-/* What a wrapper is counted as while it is inside. */
+/*
+ * What a wrapper is counted as while it is inside. A task may be asleep in the
+ * page cache for as long as a disk, or a server that is gone, lets it: only
+ * unloading waits for that, by pagehint_hooks_wait_inside().
+ */
 enum pagehint_inside {
 	PAGEHINT_INSIDE_ALLOCATOR,
 	PAGEHINT_INSIDE_PAGE_CACHE,
@@ -96,6 +100,7 @@ int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,
 			  enum pagehint_side side);
 void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
 			   enum pagehint_side side);
+void pagehint_hooks_wait_inside(void);
 int pagehint_hooks_prove(void);
 void pagehint_hooks_show(struct seq_file *m, struct pagehint_hook *hooks,
 			 unsigned int nr);
