@@ -136,7 +136,7 @@ stacks_verdict()
 		fi
 		text+="$function $met, "
 	done <<-END
-		pagehint_volatile_settle 2000
+		filemap_get_pages 2000
 		generic_file_splice_read 1000
 		wrap_fault_around 2000
 		wrap_get_folio 2000
