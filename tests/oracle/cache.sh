@@ -46,7 +46,7 @@ cache_histogram()
 # settle LEAST WHEN: until so many frames are volatile, of little that is in the page cache
 settle()
 {
-	left=100
+	left=400
 	until [ "$(frames volatile)" -ge "$1" ]; do
 		left=$((left - 1))
 		[ $left -gt 0 ] || {
