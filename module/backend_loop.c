@@ -40,11 +40,11 @@ static struct task_struct *thread;
 static bool stop_now;
 
 /* The host's moves as compare-and-swap loops; false: the move is not allowed. */
-static bool claim(u8 *byte)
+static bool claim(unsigned long pfn)
 {
-	u8 old = READ_ONCE(*byte);
+	u8 *byte = pagehint_table_byte(pfn), old = READ_ONCE(*byte);
 
-	return pagehint_host_may_claim(old) &&
+	return !pagehint_test_spared(pfn) && pagehint_host_may_claim(old) &&
 	       pagehint_cmpxchg(byte, old, pagehint_host_claim(old)) == old;
 }
 
@@ -92,8 +92,7 @@ static unsigned long take(unsigned long pfn, unsigned long end)
 	unsigned int hold_us = READ_ONCE(pagehint_loop_hold_us);
 
 	local_irq_save(flags);
-	while (pfn < end && pfn - first < batch &&
-	       claim(pagehint_table_byte(pfn)))
+	while (pfn < end && pfn - first < batch && claim(pfn))
 		pfn++;
 	smp_mb();	/* every claim before the first change of content */
 	if (hold_us && pfn > first)

@@ -57,6 +57,12 @@ struct folio *pagehint_folio_get(unsigned long pfn)
 	return NULL;
 }
 
+/* Of its own: what the mapping remembers is tested besides. */
+static bool has_write_error(struct folio *folio)
+{
+	return folio_test_error(folio) && !pagehint_left_out("write_error");
+}
+
 /*
  * What does not change while the folio is locked and in the page cache, and
  * what is not worth a freeze. Also the one test that must not wait for it:
@@ -77,12 +83,10 @@ static enum pagehint_refusal refused_locked(struct folio *folio)
 		return PAGEHINT_REFUSED_MAPPED;
 	if (folio_test_dirty(folio))
 		return PAGEHINT_REFUSED_DIRTY;
-	if (!folio_test_uptodate(folio))
-		return PAGEHINT_REFUSED_NOT_UPTODATE;
 	if (folio_test_unevictable(folio) || folio_test_mlocked(folio) ||
 	    mapping_unevictable(mapping))
 		return PAGEHINT_REFUSED_UNEVICTABLE;
-	if (folio_test_error(folio) || folio_test_hwpoison(folio) ||
+	if (has_write_error(folio) || folio_test_hwpoison(folio) ||
 	    folio_test_checked(folio) || folio_test_private_2(folio) ||
 	    folio_test_has_hwpoisoned(folio))
 		return PAGEHINT_REFUSED_FLAGS;
@@ -101,6 +105,9 @@ static enum pagehint_refusal refused_locked(struct folio *folio)
 	/* After a failed writeback the page may be the only copy. */
 	if (READ_ONCE(mapping->wb_err) && !pagehint_left_out("write_error"))
 		return PAGEHINT_REFUSED_WRITE_ERROR;
+	/* Last: what is refused by this is looked at again, and the rest not. */
+	if (!folio_test_uptodate(folio))
+		return PAGEHINT_REFUSED_NOT_UPTODATE;
 	return PAGEHINT_COMMITTED;
 }
 
@@ -119,7 +126,7 @@ static enum pagehint_refusal refused_frozen(struct folio *folio)
 		return PAGEHINT_REFUSED_IN_USE;
 	if (folio_test_unevictable(folio) || folio_test_mlocked(folio))
 		return PAGEHINT_REFUSED_UNEVICTABLE;
-	if (folio_test_error(folio) || folio_test_hwpoison(folio) ||
+	if (has_write_error(folio) || folio_test_hwpoison(folio) ||
 	    folio_test_checked(folio) || folio_test_private_2(folio))
 		return PAGEHINT_REFUSED_FLAGS;
 	return PAGEHINT_COMMITTED;
@@ -143,10 +150,13 @@ static enum pagehint_refusal freeze_and_commit(struct folio *folio)
 	/* The page cache's references, one per page, and ours. */
 	if (!folio_ref_freeze(folio, nr + 1)) {
 		local_irq_restore(flags);
+		pagehint_test_met("commit");
 		return PAGEHINT_REFUSED_IN_USE;
 	}
 	if (!tested_before)
 		refusal = refused_frozen(folio);
+	if (refusal != PAGEHINT_COMMITTED)
+		pagehint_test_met("commit");
 	if (refusal == PAGEHINT_COMMITTED &&
 	    !pagehint_state_make_volatile_range(first, nr, temperature))
 		refusal = PAGEHINT_REFUSED_IN_USE;

@@ -45,6 +45,18 @@ static bool is_volatile(u8 state)
 	return (state & PAGEHINT_USAGE_MASK) == PAGEHINT_VOLATILE;
 }
 
+static enum pagehint_kept make_frames_stable(u8 *first, unsigned long nr)
+{
+	enum pagehint_kept kept;
+
+	if (!pagehint_left_out("large_tails"))
+		return pagehint_state_make_stable_range(first, nr);
+	kept = pagehint_state_make_stable(first);
+	if (kept != PAGEHINT_WAS_STABLE)
+		pagehint_state_release(first + 1, nr - 1);
+	return kept;
+}
+
 static enum pagehint_kept make_stable(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio), nr = folio_nr_pages(folio), flags;
@@ -54,13 +66,17 @@ static enum pagehint_kept make_stable(struct folio *folio)
 	/* The host may take its time: with interrupts on, if the caller has them on. */
 	if (pagehint_host_owns(READ_ONCE(*first)))
 		pagehint_wait_not_busy(first);
+	if (READ_ONCE(*first) == PAGEHINT_RECOVERING)
+		pagehint_test_met("recover");
 
 	local_irq_save(flags);
-	kept = pagehint_state_make_stable_range(first, nr);
+	kept = make_frames_stable(first, nr);
 	if (kept == PAGEHINT_DISCARDED) {
 		if (pagehint_left_out("exclusive_recovery"))
 			pagehint_state_recovered(first);
 		pagehint_test_delay("recover");
+		if (!folio->mapping)
+			pagehint_test_met("recover");
 		folio_clear_uptodate(folio);
 		pagehint_state_recovered(first);
 	}
@@ -377,9 +393,11 @@ void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames)
 	unsigned long end = min(pfn + nr_frames, pagehint_table.nr_bytes);
 
 	for (; pfn < end; pfn++) {
-		if (is_volatile(READ_ONCE(*pagehint_table_byte(pfn))))
+		bool swept = is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
+
+		if (swept)
 			sweep_frame(pfn);
-		if (!(pfn % 4096))
+		if (swept || !(pfn % 4096))
 			cond_resched();
 	}
 }

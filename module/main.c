@@ -371,24 +371,6 @@ bool pagehint_left_out(const char *name)
 {
 	return !strcmp(name, leave_out);
 }
-
-static char *delay_at = "";
-module_param(delay_at, charp, 0444);
-MODULE_PARM_DESC(delay_at, "Test build: point at which everybody is delayed; default none");
-
-static unsigned int delay_us;
-module_param(delay_us, uint, 0644);
-MODULE_PARM_DESC(delay_us, "Test build: for so many microseconds; live; default 0");
-
-void pagehint_test_delay(const char *name)
-{
-	unsigned int us = READ_ONCE(delay_us);
-
-	if (!us || strcmp(name, delay_at))
-		return;
-	mdelay(us / 1000);
-	udelay(us % 1000);
-}
 #endif
 
 /* ------------------------------------------------------------------------

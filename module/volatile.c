@@ -139,6 +139,8 @@ static bool is_passing(enum pagehint_refusal refusal)
 	case PAGEHINT_REFUSED_LOCKED:
 	case PAGEHINT_REFUSED_IN_USE:
 	case PAGEHINT_REFUSED_PRIVATE:
+	/* Found dropped, and not yet read again: that makes no event. */
+	case PAGEHINT_REFUSED_NOT_UPTODATE:
 	case PAGEHINT_REFUSED_OFFLINING:
 		return true;
 	default:

@@ -16,17 +16,21 @@ void pagehint_lifecycle_close(void);
  * Test builds take fail_at=N: the N-th of all points that can fail does; and
  * leave_out=NAME: a hook is not attached, or a rule of docs/correctness.md not
  * kept, so that a test can show what it is good for; and delay_at=NAME with
- * delay_us=N: who comes to this point spins for so long. In other builds this
- * costs nothing.
+ * delay_us=N: who comes to this point spins for so long; delays_met counts those
+ * who came meanwhile and met with a rule. In other builds this costs nothing.
  */
 #ifdef PAGEHINT_TEST
 int pagehint_fail_point(void);
 bool pagehint_left_out(const char *name);
 void pagehint_test_delay(const char *name);
+void pagehint_test_met(const char *name);
+bool pagehint_test_spared(unsigned long pfn);
 #else
 static inline int pagehint_fail_point(void) { return 0; }
 static inline bool pagehint_left_out(const char *name) { return false; }
 static inline void pagehint_test_delay(const char *name) { }
+static inline void pagehint_test_met(const char *name) { }
+static inline bool pagehint_test_spared(unsigned long pfn) { return false; }
 #endif
 
 #endif /* _PAGEHINT_CONTROL_H */
