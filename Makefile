@@ -71,6 +71,8 @@ $(BUILD)/guest/%: tests/guest/%.c tests/guest/pattern.h | setup-build
 $(BUILD)/guest/fsx: tests/guest/fsx_operations.h tests/guest/damage.h
 $(BUILD)/guest/damage: tests/guest/damage.h
 
+$(BUILD)/guest/pagerace: tests/guest/pagerace-file.h tests/modules/pagerace.h
+
 $(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -o $@ $<

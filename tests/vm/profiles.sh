@@ -129,3 +129,10 @@ profile_shm_disks()
 	profile_shm
 	profile_disks
 }
+
+# Directed tests of volatile pages: memory that can go offline, too
+profile_races()
+{
+	profile_disks
+	vm_cmdline=movablecore=384M
+}

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash disable=SC2034,SC2154 # the variables of lib.sh, and of the cases
+#
+# races.sh: the directed tests of volatile pages. Sourced after lib.sh and
+# disks.sh by the cases race (both halves) and race_end (a guest that may die
+# of the second half).
+#
+#   race_set NAME	what the test is:
+#	rule		rule or hook that is left out in the second half
+#	scenario	of tests/guest/pagerace.c
+#	fs		the file system: xfs where nothing speaks against it, as
+#			the programs that this guest runs are on ext4; ext4
+#			where readers and writers must not exclude each other; slow:
+#			xfs on a disk that takes 20 ms
+#	rounds		of it, in the first half; the second ends with the harm
+#	options		of the module
+#	met		evidence that the race was run into, and how often at least:
+#			NUMBER of "met" of the scenario, or of delays_met of the
+#			module, or of REASON in the file refused
+#   race_kept		first half; sets kept
+#   race_without	second half; sets harm, or fails
+
+race_set()
+{
+	fs=xfs
+	options=
+	case $1 in
+	readers_page)	# two readers of one dropped page
+		rule=exclusive_recovery scenario=readers_page rounds=3 met="delays_met 10"
+		options="delay_at=recover delay_us=8000" ;;
+	readers_batch)	# two readers of one dropped batch, whose folios both saw uptodate
+		rule=uptodate_retest scenario=readers_batch rounds=5 met="delays_met 10"
+		options="delay_at=recover delay_us=1000" ;;
+	reader_writer)	# late clearing of uptodate against a page that is written to
+		rule=exclusive_recovery scenario=reader_writer fs=ext4 rounds=3 met="delays_met 10"
+		options="delay_at=recover delay_us=8000" ;;
+	fault_retest)	# fault-around meets dropped pages
+		rule=uptodate_retest scenario=fault_around rounds=4 met="counter nr_volatile_discarded 200" ;;
+	fault_hook)
+		rule=next_uptodate_page scenario=fault_around rounds=4 met="counter nr_volatile_discarded 200" ;;
+	fault_commit)	# page faults against commit
+		rule=next_uptodate_page scenario=fault_commit rounds=100 met="delays_met 5"
+		options="delay_at=commit delay_us=4000" ;;
+	dirty)		# a GUP holder that dirties the page against commit
+		rule=frozen_test scenario=dirty rounds=25 met="scenario 4"
+		options="delay_at=commit delay_us=3000" ;;
+	migrate)	# compaction's copy of pages that the host dropped
+		rule=folio_migrate_mapping scenario=migrate rounds=4 met="scenario 200" ;;
+	large)		# a large folio of which the host dropped one page
+		rule=large_tails scenario=large rounds=3 met="scenario 500"
+		options="drop_every=16" ;;
+	truncate)	# truncation and reclaim against recovery; what they free is volatile
+		rule=mm_page_free_volatile scenario=truncate fs=ext4 rounds=40
+		met="counter nr_volatile_freed 1000"
+		options="unused=0 delay_at=recover delay_us=2000" ;;
+	nmi)		# a lookup in NMI meets a folio that is frozen on the same CPU
+		rule=nmi_miss scenario=nmi rounds=5 met="scenario 10"
+		options="delay_at=frozen delay_us=4000" ;;
+	writeback)	# writeback ends while its folio would be frozen
+		rule=writeback_test scenario=writeback fs=slow rounds=20 met="refused writeback 20"
+		options="delay_at=frozen delay_us=40000" ;;
+	*)	fail "no race '$1'" ;;
+	esac
+}
+
+# The hostile host takes what it may within milliseconds. Only the file system of
+# the test takes part: the harm is to stay in its file.
+race_load()
+{
+	# shellcheck disable=SC2086 # several options
+	load_test backend=loop loop_pause_us=3000 volatile=1 volatile_delay_ms=10 \
+		"volatile_filesystems=$kind" $options "$@"
+}
+
+race_prepare()
+{
+	[ -e /dev/pagerace ] || modctl load /modules/pagerace.ko || fail "pagerace.ko: refused"
+	kind=$fs
+	if [ "$fs" = slow ]; then
+		kind=xfs
+		memory_disk_mounted slow 20000000
+	elif ! grep -q " /$fs " /proc/mounts; then
+		filesystem_make "$fs"
+	fi
+	rm -f "/$fs/race"
+}
+
+# race_run ROUNDS: its output in /tmp/race.out, its status as pagerace's
+race_run()
+{
+	pagerace "$scenario" "/$fs/race" "$1" >/tmp/race.out 2>&1
+}
+
+# evidence KIND [NAME] NUMBER: fails where the race was not met
+evidence()
+{
+	case $1 in
+	delays_met)	found=$(cat "$parameters/delays_met") ;;
+	scenario)	found=$(sed -n 's/.* \([0-9]*\) met,.*/\1/p' /tmp/race.out) ;;
+	refused)	found=$(value refused "$2"); shift ;;
+	counter)	found=$(counter "$2"); shift ;;
+	esac
+	[ "$found" -ge "$2" ] || {
+		cat /tmp/race.out "$debugfs/counters" "$debugfs/refused"
+		fail "the race was met $found times, expected $2 at least: nothing was tested"
+	}
+}
+
+race_kept()
+{
+	race_prepare
+	race_load
+	race_run "$rounds" || { cat /tmp/race.out; fail "harm with every rule kept"; }
+	# shellcheck disable=SC2086 # its words
+	evidence $met
+	[ "$(frames illegal)" = 0 ] || fail "illegal states"
+	set_parameter delay_us 0
+	unload
+	pagerace read "/$fs/race" || fail "not readable afterwards"
+	kept="$(tail -n 1 /tmp/race.out), met $found times"
+}
+
+race_without()
+{
+	race_prepare
+	race_load "leave_out=$rule"
+	if race_run $((rounds * 10)); then
+		cat /tmp/race.out
+		fail "no harm without $rule: the test does not test it"
+	fi
+	harm=$(grep -m 1 MISMATCH /tmp/race.out) || { cat /tmp/race.out; fail "the scenario did not run"; }
+	set_parameter delay_us 0
+	unload
+	rm "/$fs/race"
+}

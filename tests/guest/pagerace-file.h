@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the scenarios of pagerace.c work on: one file whose every word is known,
+ * the module under test, whose host drops the file's pages, and pagerace.ko,
+ * which does what user space cannot. One program, cut in two.
+ */
+#ifndef TESTS_PAGERACE_FILE_H
+#define TESTS_PAGERACE_FILE_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../modules/pagerace.h"
+#include "pattern.h"
+
+#define PAGE_BYTES	4096UL
+#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
+#define MAX_PAGES	4096U
+#define BATCH		15U	/* PAGEVEC_SIZE: pages of one batch for reading */
+#define KEY		1
+#define PATIENCE_S	20.0
+
+static const char *path;
+static int fd = -1;
+static unsigned int nr_pages;
+static unsigned long rounds;
+/* What each page holds: a pattern, and in its first word what was poked in. */
+static uint64_t keys[MAX_PAGES], first_words[MAX_PAGES];
+static long dropped_before;	/* frames that are not ours */
+static atomic_ulong wrong, verified, met, done;
+static uint64_t random_state;
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void die(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "pagerace: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
+	va_end(args);
+	exit(2);
+}
+
+static uint64_t draw(uint64_t limit)
+{
+	random_state = pattern_mix(random_state + 0x9e3779b97f4a7c15ULL);
+	return random_state % limit;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void pause_us(uint64_t us)
+{
+	struct timespec time = {
+		.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000,
+	};
+
+	nanosleep(&time, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * The module under test, and the one that helps
+ */
+
+static long frames(const char *state)
+{
+	FILE *file = fopen("/sys/kernel/debug/pagehint/states", "r");
+	char name[64];
+	long value;
+
+	if (!file)
+		die("pagehint's states");
+	while (fscanf(file, "%63s %ld", name, &value) == 2) {
+		if (!strcmp(name, state)) {
+			fclose(file);
+			return value;
+		}
+	}
+	die("pagehint's states have no %s", state);
+}
+
+static struct pagerace help(unsigned long command, unsigned int index,
+			    unsigned int count, uint64_t argument)
+{
+	struct pagerace race = {
+		.fd = fd, .index = index, .count = count, .argument = argument,
+	};
+	int device = open("/dev/pagerace", O_RDWR | O_CLOEXEC);
+
+	if (device < 0)
+		die("/dev/pagerace");
+	if (ioctl(device, command, &race))
+		die("request %#lx about %s", command, path);
+	close(device);
+	return race;
+}
+
+static void pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set))
+		die("CPU %d for process %d", cpu, (int)pid);
+}
+
+/* A kernel thread, by name */
+static void pin_thread(const char *name, int cpu)
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	char file[300], comm[64];
+
+	while (directory && (entry = readdir(directory))) {
+		FILE *stream;
+
+		snprintf(file, sizeof(file), "/proc/%s/comm", entry->d_name);
+		stream = fopen(file, "r");
+		if (!stream)
+			continue;
+		if (fscanf(stream, "%63s", comm) != 1)
+			comm[0] = 0;
+		fclose(stream);
+		if (strcmp(comm, name))
+			continue;
+		pin(atoi(entry->d_name), cpu);
+		closedir(directory);
+		return;
+	}
+	die("no thread %s", name);
+}
+
+/* The module's threads on one CPU, this one on another */
+static void apart(void)
+{
+	pin(0, 0);
+	pin_thread("pagehint_cache", 1);
+	pin_thread("pagehint_loop", 1);
+}
+
+/* ------------------------------------------------------------------------
+ * The file
+ */
+
+static void verify(const uint64_t *words, unsigned int index, const char *what)
+{
+	uint64_t offset = index * PAGE_BYTES, bad;
+
+	if (words[0] != first_words[index] && words[0] != pattern_word(keys[index], offset)) {
+		fprintf(stderr, "MISMATCH %s: page %u: its first word is %016" PRIx64
+			", expected %016" PRIx64 "\n", what, index, words[0], first_words[index]);
+		atomic_fetch_add(&wrong, 1);
+	}
+	bad = pattern_verify(words + 1, PAGE_BYTES - 8, keys[index], offset + 8, what);
+	atomic_fetch_add(&wrong, bad);
+	atomic_fetch_add(&verified, 1);
+}
+
+static void read_pages(unsigned int index, unsigned int count, const char *what)
+{
+	static _Thread_local uint64_t words[BATCH * PAGE_WORDS];
+	ssize_t got;
+
+	got = pread(fd, words, count * PAGE_BYTES, (off_t)(index * PAGE_BYTES));
+	if (got != (ssize_t)(count * PAGE_BYTES))
+		die("read of %u pages at page %u of %s gave %zd bytes", count, index, path, got);
+	for (unsigned int i = 0; i < count; i++)
+		verify(words + i * PAGE_WORDS, index + i, what);
+}
+
+static void read_all(const char *what)
+{
+	for (unsigned int i = 0; i < nr_pages; i += BATCH)
+		read_pages(i, nr_pages - i < BATCH ? nr_pages - i : BATCH, what);
+}
+
+static void write_pages(unsigned int index, unsigned int count)
+{
+	uint64_t words[BATCH * PAGE_WORDS];
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t *page = words + i * PAGE_WORDS;
+
+		pattern_fill(page, PAGE_BYTES, keys[index + i], (index + i) * PAGE_BYTES);
+		first_words[index + i] = page[0];
+	}
+	if (pwrite(fd, words, count * PAGE_BYTES, (off_t)(index * PAGE_BYTES)) !=
+	    (ssize_t)(count * PAGE_BYTES))
+		die("write of %u pages at page %u of %s", count, index, path);
+}
+
+static void write_from(unsigned int index, unsigned int end)
+{
+	for (; index < end; index += BATCH)
+		write_pages(index, end - index < BATCH ? end - index : BATCH);
+}
+
+static void to_disk(void)
+{
+	if (fsync(fd))
+		die("fsync of %s", path);
+}
+
+static void forget(void)
+{
+	int error = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+
+	if (error) {
+		errno = error;
+		die("fadvise of %s", path);
+	}
+}
+
+/* Once nobody else's pages come and go. */
+static void settle(void)
+{
+	long last = -1;
+
+	forget();
+	for (;;) {
+		dropped_before = frames("volatile_absent");
+		if (dropped_before == last)
+			return;
+		last = dropped_before;
+		pause_us(150000);
+	}
+}
+
+static void wait_dropped(unsigned int nr)
+{
+	double end = now() + PATIENCE_S;
+	long found;
+
+	while ((found = frames("volatile_absent") - dropped_before) < (long)nr) {
+		if (now() > end) {
+			errno = ETIMEDOUT;
+			die("the host dropped %ld pages of %s, waiting for %u", found, path, nr);
+		}
+		pause_us(3000);
+	}
+}
+
+static void open_file(const char *name, int flags)
+{
+	struct stat status;
+
+	path = name;
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &status))
+		die("%s", path);
+	nr_pages = (unsigned int)((size_t)status.st_size / PAGE_BYTES);
+	if (nr_pages > MAX_PAGES)
+		die("%s has more than %u pages", path, MAX_PAGES);
+	for (unsigned int i = 0; i < MAX_PAGES; i++) {
+		keys[i] = KEY;
+		first_words[i] = pattern_word(KEY, i * PAGE_BYTES);
+	}
+}
+
+#endif /* TESTS_PAGERACE_FILE_H */
