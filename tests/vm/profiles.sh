@@ -130,9 +130,10 @@ profile_shm_disks()
 	profile_disks
 }
 
-# Directed tests of volatile pages: memory that can go offline, too
+# Directed tests of volatile pages: memory that can go offline, too. Not where the
+# kernel lies, which is anywhere with KASLR.
 profile_races()
 {
 	profile_disks
-	vm_cmdline=movablecore=384M
+	vm_cmdline="movablecore=384M nokaslr"
 }
