@@ -32,8 +32,8 @@
 
 #include "trace.h"
 
-/* So far ahead of a reader are dropped folios evicted: 2 MiB. */
-#define RUN_AHEAD	((2UL << 20) >> PAGE_SHIFT)
+/* So far ahead of a reader are dropped folios evicted: 8 MiB. */
+#define RUN_AHEAD	((8UL << 20) >> PAGE_SHIFT)
 /* So far behind a page fault, which reads around: the usual readahead's half. */
 #define RUN_BEHIND	16UL
 
@@ -163,14 +163,18 @@ void pagehint_volatile_free(unsigned long pfn, unsigned int order)
  * Runs of dropped folios leave the cache, so that readahead fills it
  */
 
-/*
- * No reference is taken: only the state byte is looked at, and a folio that
- * changes meanwhile is one more, or one less, that is evicted.
+/**
+ * pagehint_volatile_is_dropped - can it be seen that the host dropped a folio?
+ * @folio: any folio, without a reference too
+ *
+ * Only the state byte of its first frame is looked at, and a folio that changes
+ * meanwhile is one more, or one less, that is evicted.
+ *
+ * Context: any.
  */
-static bool dropped_at(const struct folio *folio)
+bool pagehint_volatile_is_dropped(const struct folio *folio)
 {
 	unsigned long pfn = page_to_pfn(&folio->page);
-
 	u8 state;
 
 	if (pfn >= pagehint_volatile_end)
@@ -191,7 +195,7 @@ static pgoff_t dropped_up_to(struct address_space *mapping, pgoff_t index,
 	xas_for_each(&xas, folio, limit) {
 		if (xas_retry(&xas, folio))
 			continue;
-		if (!xa_is_value(folio) && dropped_at(folio))
+		if (!xa_is_value(folio) && pagehint_volatile_is_dropped(folio))
 			continue;
 		last = xas.xa_index - 1;
 		break;
@@ -212,7 +216,7 @@ static pgoff_t dropped_from(struct address_space *mapping, pgoff_t begin,
 	xas_for_each(&xas, folio, index) {
 		if (xas_retry(&xas, folio))
 			continue;
-		if (xa_is_value(folio) || !dropped_at(folio))
+		if (xa_is_value(folio) || !pagehint_volatile_is_dropped(folio))
 			first = xas.xa_index + 1;
 	}
 	rcu_read_unlock();
@@ -309,7 +313,7 @@ void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index)
 
 	rcu_read_lock();
 	folio = xa_load(&mapping->i_pages, index);
-	dropped = folio && !xa_is_value(folio) && dropped_at(folio);
+	dropped = folio && !xa_is_value(folio) && pagehint_volatile_is_dropped(folio);
 	rcu_read_unlock();
 	if (likely(!dropped))
 		return;

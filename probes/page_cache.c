@@ -137,15 +137,22 @@ static void set_original_fault_around(unsigned long address)
 /*
  * Returns a locked folio that its caller maps without a further look. One whose
  * content is gone is passed over, as the original does with one that is not
- * uptodate.
+ * uptodate. If it can be seen that the host dropped it, it stays as it is, for
+ * filemap_fault to find and to evict with its neighbours: were it recovered
+ * here, it would be read again without them.
  */
 static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PROTO)
 {
 	folio = PAGEHINT_CALL(original_fault_around)(folio, mapping, xas, end);
 	while (folio) {
-		if (unlikely(!pagehint_folio_is_stable(folio)))
-			pagehint_volatile_use(folio);
-		if (likely(folio_test_uptodate(folio)) ||
+		bool dropped = false;
+
+		if (unlikely(!pagehint_folio_is_stable(folio))) {
+			dropped = pagehint_volatile_is_dropped(folio);
+			if (!dropped || pagehint_left_out("uptodate_retest"))
+				pagehint_volatile_use(folio);
+		}
+		if ((likely(!dropped) && likely(folio_test_uptodate(folio))) ||
 		    pagehint_left_out("uptodate_retest"))
 			break;
 		folio_unlock(folio);

@@ -81,6 +81,7 @@ struct folio *pagehint_folio_get(unsigned long pfn);
 /* module/discard.c */
 bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
+bool pagehint_volatile_is_dropped(const struct folio *folio);
 void pagehint_volatile_free(unsigned long pfn, unsigned int order);
 void pagehint_volatile_settle(struct address_space *mapping,
 			      struct folio_batch *fbatch);
