@@ -3,7 +3,7 @@
 # The bench: figures beside those of what people use today (docs/bench.md).
 
 BENCH_PROGRAMS := $(BUILD)/bench/memwatch $(BUILD)/bench/idleguest \
-	$(addprefix $(BUILD)/bench/guest/,fragment cputime taskcost)
+	$(addprefix $(BUILD)/bench/guest/,fragment cputime taskcost readcost cacheread)
 
 $(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
 	@mkdir -p $(@D)
@@ -19,7 +19,7 @@ bench-modules: kernels
 		tests/vm/build-module $$kernel $(BUILD)/bench-modules/$$kernel bench/modules .; \
 	done
 
-bench-build: modules bench-modules guest-programs guest-tools $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
+bench-build: modules bench-modules guest-programs guest-tools guest-root $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
 	     $(MEMPLOT) $(BENCH_PROGRAMS)
 
 bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)

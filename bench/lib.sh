@@ -92,12 +92,12 @@ wait_until_quiet()
 	done
 }
 
-# Load the module and wait until the host has the lease.
+# guest_load_module PARAMETER...: load the module and wait until the host has the lease
 guest_load_module()
 {
 	local tries=300
 
-	vm_run -t 120 "modctl load /modules/pagehint.ko" >&2 ||
+	vm_run -t 120 "modctl load /modules/pagehint.ko $*" >&2 ||
 		die "the guest refused the module"
 	until daemon_state 2>/dev/null | grep -q '^pagehintd_lease{.*"in_force"} 1$'; do
 		tries=$((tries - 1))
