@@ -44,6 +44,8 @@ struct file {
 	 * pages become dirty late, and a direct write that meets one fails.
 	 */
 	bool written_directly;
+	/* Source and target of clones: what is called a hole of it may be none. */
+	bool shares_extents;
 };
 
 /* A part of a file */
@@ -235,8 +237,8 @@ static const struct {
 	{ "write past the page cache", write_direct, 4 },
 	{ "write to a mapping", write_mapped, 5 },
 	{ "splice into the file", write_splice, 2 },
-	{ "copy_file_range", copy_range, 2 },
-	{ "clone", clone_range, 1 },
+	{ "copy_file_range", copy_range, 8 },
+	{ "clone", clone_range, 4 },
 	{ "direct write out of a mapping", write_from_mapping, 2 },
 	{ "direct read into a mapping", read_into_mapping, 2 },
 	{ "truncate", truncate_file, 3 },
@@ -318,6 +320,7 @@ static void prepare(const char *directory)
 		snprintf(files[i].path, sizeof(files[i].path), "%s/fsx.%d.%zu", directory,
 			 (int)getpid(), i);
 		files[i].written_directly = i % 2;
+		files[i].shares_extents = i / 2 % 2;
 		files[i].model = calloc(1, capacity);
 		if (!files[i].model)
 			die("model");

@@ -231,7 +231,8 @@ static void copy_range(struct file *file)
 	loff_t from, to;
 	ssize_t got;
 
-	if (!within(other, &range))
+	/* A file system may clone instead. */
+	if (!file->shares_extents || !other->shares_extents || !within(other, &range))
 		return;
 	from = (loff_t)range.offset;
 	to = from;
@@ -248,7 +249,7 @@ static void clone_range(struct file *file)
 	struct file_clone_range request;
 	struct range range;
 
-	if (!range_of_other(other, &range))
+	if (!file->shares_extents || !other->shares_extents || !range_of_other(other, &range))
 		return;
 	request = (struct file_clone_range){
 		.src_fd = other->fd, .src_offset = range.offset,
@@ -366,15 +367,21 @@ static void insert_range(struct file *file)
 }
 
 /*
- * What is called a hole must read as zeros. Only without writeback on its way: the
- * kernel looks at an extent first, not yet written, and at the page cache later. If
- * the page was written and reclaimed in between, it calls it a hole (iomap_seek_hole;
- * stock 6.1 on XFS beside drop_caches does so within seconds).
+ * What is called a hole must read as zeros. Not so on stock 6.1 on XFS, beside
+ * drop_caches within seconds,
+ * - with writeback on its way: the kernel looks at an extent first, not yet written,
+ *   and at the page cache later; if the page was written and reclaimed in between,
+ *   it calls it a hole (iomap_seek_hole);
+ * - with extents reserved for copy on write: xfs_seek_iomap_begin passes an end
+ *   where xfs_trim_extent wants a length, and goes on over written extents, of
+ *   which it calls a hole what is not in the page cache.
  */
 static void seek_holes(struct file *file)
 {
 	off_t hole = 0, data;
 
+	if (file->shares_extents)
+		return;
 	if (fdatasync(file->fd))
 		die("fdatasync");
 	while ((size_t)hole < file->size) {
