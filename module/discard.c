@@ -66,8 +66,6 @@ static enum pagehint_kept make_stable(struct folio *folio)
 	/* The host may take its time: with interrupts on, if the caller has them on. */
 	if (pagehint_host_owns(READ_ONCE(*first)))
 		pagehint_wait_not_busy(first);
-	if (READ_ONCE(*first) == PAGEHINT_RECOVERING)
-		pagehint_test_met("recover");
 
 	local_irq_save(flags);
 	kept = make_frames_stable(first, nr);
@@ -82,8 +80,11 @@ static enum pagehint_kept make_stable(struct folio *folio)
 	}
 	local_irq_restore(flags);
 
-	if (kept == PAGEHINT_WAS_STABLE)
+	if (kept == PAGEHINT_WAS_STABLE) {
+		/* It was not when it was found: another CPU was at it. */
+		pagehint_test_met("recover");
 		return kept;
+	}
 	pagehint_count(kept == PAGEHINT_KEPT ? PAGEHINT_VOLATILE_KEPT :
 					       PAGEHINT_VOLATILE_DISCARDED, nr);
 	trace_pagehint_use(pfn, nr, kept == PAGEHINT_DISCARDED);
