@@ -232,13 +232,16 @@ static void forget(void)
 	}
 }
 
-/* Once nobody else's pages come and go. */
+/*
+ * Once nobody else's pages come and go. Of the file itself one may stay that the
+ * module just looks at: so it is forgotten as often as the frames are counted.
+ */
 static void settle(void)
 {
 	long last = -1;
 
-	forget();
 	for (;;) {
+		forget();
 		dropped_before = frames("volatile_absent");
 		if (dropped_before == last)
 			return;

@@ -110,7 +110,10 @@ race_kept()
 {
 	race_prepare
 	race_load
-	race_run "$rounds" || { cat /tmp/race.out; fail "harm with every rule kept"; }
+	race_run "$rounds" || {
+		cat /tmp/race.out "$debugfs/counters" "$debugfs/refused" "$debugfs/states"
+		fail "harm with every rule kept"
+	}
 	# shellcheck disable=SC2086 # its words
 	evidence $met
 	[ "$(frames illegal)" = 0 ] || fail "illegal states"
