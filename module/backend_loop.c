@@ -27,6 +27,7 @@
 
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/page_state.h>
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
@@ -53,11 +54,6 @@ static void overwrite(unsigned long pfn, u8 value)
 	memset(page_address(pfn_to_page(pfn)), value, PAGE_SIZE);
 }
 
-static bool is_volatile(u8 state)
-{
-	return (state & PAGEHINT_USAGE_MASK) == PAGEHINT_VOLATILE;
-}
-
 /*
  * Garbage for volatile content, which nobody may read; zeros for unused
  * frames, as the contract promises. A volatile frame that is freed meanwhile
@@ -68,11 +64,11 @@ static void drop(unsigned long pfn)
 {
 	u8 *byte = pagehint_table_byte(pfn);
 	u8 old = READ_ONCE(*byte), seen;
-	bool zeros = !is_volatile(old);
+	bool zeros = !pagehint_state_is_volatile(old);
 
 	overwrite(pfn, zeros ? 0 : GARBAGE);
 	while (pagehint_host_owns(old)) {
-		if (!zeros && !is_volatile(old)) {
+		if (!zeros && !pagehint_state_is_volatile(old)) {
 			overwrite(pfn, 0);
 			zeros = true;
 		}
@@ -165,6 +161,11 @@ static int loop_lease_begin(void)
 	return 0;
 }
 
+static u64 loop_nr_dropped(void)
+{
+	return pagehint_counter_sum(PAGEHINT_LOOP_DISCARDED);
+}
+
 static void loop_lease_end(u32 leaving, bool for_sure)
 {
 	if (thread)
@@ -192,5 +193,6 @@ const struct pagehint_backend pagehint_backend_loop = {
 	.lease_begin = loop_lease_begin,
 	.lease_end = loop_lease_end,
 	.lease_end_atomic = loop_lease_end_atomic,
+	.nr_dropped = loop_nr_dropped,
 	.show = loop_show,
 };

@@ -165,5 +165,6 @@ const struct pagehint_backend pagehint_backend_shm = {
 	.lease_end_atomic = pagehint_lease_end_atomic,
 	.going_offline = pagehint_lease_going_offline,
 	.going_online = pagehint_lease_going_online,
+	.nr_dropped = pagehint_lease_nr_dropped,
 	.show = shm_show,
 };

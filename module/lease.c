@@ -389,6 +389,18 @@ static void poll(struct work_struct *work)
 }
 
 /**
+ * pagehint_lease_nr_dropped - how many frames the host says it has dropped
+ *
+ * A hostile host may say anything.
+ *
+ * Context: any, while the backend is open.
+ */
+u64 pagehint_lease_nr_dropped(void)
+{
+	return READ_ONCE(header->nr_dropped);
+}
+
+/**
  * pagehint_lease_show - the state of the lease, for debugfs
  * @m: where to
  *

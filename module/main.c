@@ -348,6 +348,9 @@ static struct limits cache_batch_limits = { &pagehint_volatile_batch, 1, 4096 };
 module_param_cb(volatile_batch, &limited_ops, &cache_batch_limits, 0644);
 MODULE_PARM_DESC(volatile_batch, "Pages of the page cache that are looked at before the thread that does it gives way, 1 to 4096; live; default 64");
 
+module_param_named(volatile_evict, pagehint_volatile_evicts, bool, 0644);
+MODULE_PARM_DESC(volatile_evict, "Page cache that the host dropped leaves the cache by itself, so that it is read again with readahead; 0: when it is next used; live; default 1");
+
 #ifdef PAGEHINT_TEST
 static unsigned int fail_at;
 module_param(fail_at, uint, 0444);

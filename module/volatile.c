@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Page cache as volatile folios: starting (hook, wait, look at what is there),
- * the thread that commits candidates lazily and in batches, stopping; which
+ * the thread that commits candidates lazily and in batches and evicts what the
+ * host dropped, stopping; which
  * file systems take part.
  *
  * Lock order: control_mutex (main.c) > commit_mutex > folio lock;
- * hotplug locks > commit_mutex. The thread holds commit_mutex for one candidate
+ * hotplug locks > commit_mutex. The thread holds commit_mutex for one folio
  * at a time, so whoever takes it and changes what may be committed knows that no
  * commit is under way by the old rule.
  */
 #include <pagehint/log.h>
 
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -20,6 +22,7 @@
 
 #include <compat/call.h>
 #include <compat/page_cache.h>
+#include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
 #include <pagehint/volatile.h>
@@ -32,6 +35,7 @@
 unsigned long pagehint_volatile_end __read_mostly;
 unsigned int pagehint_volatile_delay_ms = 500;
 unsigned int pagehint_volatile_batch = 64;
+bool pagehint_volatile_evicts = true;
 
 static struct task_struct *thread;
 static bool rescan;
@@ -148,12 +152,17 @@ static bool is_passing(enum pagehint_refusal refusal)
 	}
 }
 
+static bool is_going_offline(unsigned long pfn)
+{
+	return pfn >= offline_pfn && pfn < offline_end;
+}
+
 static enum pagehint_refusal try_commit(unsigned long pfn)
 {
 	enum pagehint_refusal refusal;
 
 	mutex_lock(&commit_mutex);
-	if (pfn >= offline_pfn && pfn < offline_end)
+	if (is_going_offline(pfn))
 		refusal = PAGEHINT_REFUSED_OFFLINING;
 	else
 		refusal = pagehint_volatile_commit(pfn);
@@ -198,6 +207,32 @@ static void look_again(unsigned long pfn)
 	look(pfn, true);
 }
 
+static void evict(unsigned long pfn)
+{
+	mutex_lock(&commit_mutex);
+	if (!is_going_offline(pfn))
+		pagehint_volatile_evict(pfn);
+	mutex_unlock(&commit_mutex);
+}
+
+/*
+ * Only when the host has dropped anything since, and twice a second at most: all
+ * of the table is looked through.
+ */
+static void evict_dropped(void)
+{
+	static unsigned long next;
+	static u64 seen;
+	u64 dropped = pagehint_backend->nr_dropped ? pagehint_backend->nr_dropped() : seen;
+
+	if (dropped == seen || time_before(jiffies, next) ||
+	    !READ_ONCE(pagehint_volatile_evicts))
+		return;
+	seen = dropped;
+	next = jiffies + HZ / 2;
+	pagehint_volatile_each_dropped(evict, stopping);
+}
+
 static int volatile_thread(void *unused)
 {
 	unsigned int period = 0;
@@ -218,6 +253,7 @@ static int volatile_thread(void *unused)
 			PAGEHINT_CALL(lru_add_drain_all_call)();
 			pagehint_candidates_each(true, look_again);
 		}
+		evict_dropped();
 		schedule_timeout_interruptible(msecs_to_jiffies(delay));
 	}
 out:

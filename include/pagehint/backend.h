@@ -25,9 +25,11 @@
  * @going_offline: this memory is to go: give back what the backend holds there
  * @going_online: memory comes back, perhaps in another place of the host's: on
  *	return the host acts on no hint of it until the next lease_begin
+ * @nr_dropped: counts what the host drops, and starts anew with each lease; NULL
+ *	if it drops nothing
  * @show: what debugfs says of it
  *
- * Context: process, under control_mutex, but for lease_end_atomic, and
+ * Context: process, under control_mutex, but for lease_end_atomic, nr_dropped (any), and
  * for going_offline and going_online (either may be NULL), which are called with
  * the hotplug locks held and without control_mutex.
  */
@@ -40,6 +42,7 @@ struct pagehint_backend {
 	void (*lease_end_atomic)(u32 leaving);
 	void (*going_offline)(unsigned long pfn, unsigned long nr_pages);
 	void (*going_online)(void);
+	u64 (*nr_dropped)(void);
 	void (*show)(struct seq_file *m);
 };
 

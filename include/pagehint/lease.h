@@ -18,6 +18,7 @@ void pagehint_lease_end(u32 leaving, bool for_sure);
 void pagehint_lease_end_atomic(u32 leaving);
 void pagehint_lease_going_offline(unsigned long pfn, unsigned long nr_pages);
 void pagehint_lease_going_online(void);
+u64 pagehint_lease_nr_dropped(void);
 void pagehint_lease_show(struct seq_file *m);
 
 #endif /* _PAGEHINT_LEASE_H */

@@ -51,6 +51,18 @@ unsigned int pagehint_state_release(u8 *first, unsigned long nr);
 void pagehint_state_recovered(u8 *byte);
 bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
 
+/* Volatile, whoever's turn it is. */
+static inline bool pagehint_state_is_volatile(u8 state)
+{
+	return (state & PAGEHINT_USAGE_MASK) == PAGEHINT_VOLATILE;
+}
+
+/* Volatile, and the host has its content no more. */
+static inline bool pagehint_state_is_volatile_absent(u8 state)
+{
+	return pagehint_state_is_volatile(state) && state & PAGEHINT_ABSENT;
+}
+
 /**
  * pagehint_state_free_plain - the usual case of pagehint_state_free()
  * @byte: its state

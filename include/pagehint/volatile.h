@@ -79,6 +79,7 @@ enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn);
 struct folio *pagehint_folio_get(unsigned long pfn);
 
 /* module/discard.c */
+enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio);
 bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
 bool pagehint_volatile_is_dropped(const struct folio *folio);
@@ -87,6 +88,9 @@ void pagehint_volatile_settle(struct address_space *mapping,
 			      struct folio_batch *fbatch);
 void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index);
 void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames);
+void pagehint_volatile_each_dropped(void (*found)(unsigned long pfn),
+				    bool (*give_up)(void));
+void pagehint_volatile_evict(unsigned long pfn);
 
 /* module/candidates.c */
 int pagehint_candidates_open(void);
@@ -106,5 +110,6 @@ unsigned long pagehint_sleeping_getter(void);
 /* Parameters, set by main.c. */
 extern unsigned int pagehint_volatile_delay_ms;
 extern unsigned int pagehint_volatile_batch;
+extern bool pagehint_volatile_evicts;
 
 #endif /* _PAGEHINT_VOLATILE_H */

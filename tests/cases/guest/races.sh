@@ -68,7 +68,7 @@ race_set()
 race_load()
 {
 	# shellcheck disable=SC2086 # several options
-	load_test backend=loop loop_pause_us=3000 volatile=1 volatile_delay_ms=10 \
+	load_test backend=loop loop_pause_us=3000 volatile=1 volatile_delay_ms=10 volatile_evict=0 \
 		"volatile_filesystems=$kind" $options "$@"
 }
 
