@@ -82,11 +82,15 @@ struct folio *pagehint_folio_get(unsigned long pfn);
 enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio);
 bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
-bool pagehint_volatile_is_dropped(const struct folio *folio);
 void pagehint_volatile_free(unsigned long pfn, unsigned int order);
+
+/* module/evict.c */
+bool pagehint_volatile_is_dropped(const struct folio *folio);
 void pagehint_volatile_settle(struct address_space *mapping,
 			      struct folio_batch *fbatch);
 void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index);
+
+/* module/sweep.c */
 void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames);
 void pagehint_volatile_each_dropped(void (*found)(unsigned long pfn),
 				    bool (*give_up)(void));
