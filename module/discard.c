@@ -39,6 +39,18 @@ static enum pagehint_kept make_frames_stable(u8 *first, unsigned long nr)
 	return kept;
 }
 
+/*
+ * Nothing that was offered can be any of this: it would have been found, and made
+ * stable, before. Then it was never offered, a broken host wrote to its byte, and
+ * its content is more likely there than not.
+ */
+static bool cannot_be_discarded(struct folio *folio)
+{
+	return folio_mapped(folio) || folio_test_dirty(folio) ||
+	       folio_test_writeback(folio) || folio_test_anon(folio) ||
+	       folio_test_swapbacked(folio);
+}
+
 /**
  * pagehint_volatile_make_stable - make a folio stable
  * @folio: held by a reference, its frame in the table
@@ -61,6 +73,11 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 
 	local_irq_save(flags);
 	kept = make_frames_stable(first, nr);
+	if (kept == PAGEHINT_DISCARDED && cannot_be_discarded(folio)) {
+		pagehint_count(PAGEHINT_VOLATILE_IMPOSSIBLE, nr);
+		pagehint_state_recovered(first);
+		kept = PAGEHINT_KEPT;
+	}
 	if (kept == PAGEHINT_DISCARDED) {
 		if (pagehint_left_out("exclusive_recovery"))
 			pagehint_state_recovered(first);

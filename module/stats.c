@@ -101,6 +101,8 @@ static int counters_show(struct seq_file *m, void *unused)
 		   pagehint_counter_sum(PAGEHINT_REFAULTED));
 	seq_printf(m, "nr_volatile_evicted %llu\n",
 		   pagehint_counter_sum(PAGEHINT_VOLATILE_EVICTED));
+	seq_printf(m, "nr_volatile_impossible %llu\n",
+		   pagehint_counter_sum(PAGEHINT_VOLATILE_IMPOSSIBLE));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);

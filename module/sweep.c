@@ -10,6 +10,7 @@
 #include <pagehint/log.h>
 
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -20,8 +21,8 @@
 
 #include "trace.h"
 
-/* A frame that can neither be held nor becomes free: so long, in ms, is normal. */
-#define SWEEP_PATIENCE	10000
+/* So long may frames take that can neither be held nor become free. */
+#define SWEEP_PATIENCE	(10 * HZ)
 
 /*
  * A folio without content is of no use to anybody: out of the cache with it, so
@@ -43,30 +44,28 @@ static bool remove_from_cache(struct folio *folio)
 }
 
 /*
- * Whoever isolated it from the LRU holds a reference, no more: unlike a commit
- * a sweep does not ask for the LRU. What is there may be freed and allocated
- * anew until the reference is taken; its state says so.
+ * The folio of a frame that is marked volatile, or NULL. Only the LRU says for
+ * sure that it is one: a broken host may have marked anything. One that somebody
+ * isolated from it is back soon.
  */
-static struct folio *hold(struct page *page)
+static struct folio *hold(unsigned long pfn)
 {
-	struct folio *folio = page_folio(page);
+	struct page *page = pfn_to_online_page(pfn);
 
-	if (!folio_try_get(folio))
-		return NULL;
-	if (page_folio(page) == folio)
-		return folio;
-	folio_put(folio);
-	return NULL;
+	return page ? pagehint_folio_get(page_to_pfn(compound_head(page))) : NULL;
 }
 
-static void sweep_frame(unsigned long pfn)
+/*
+ * Before @deadline, waits for who has it frozen or isolated: it is being freed, split
+ * or moved, which is not for long. What can still not be held then was not made
+ * volatile by us: false.
+ */
+static bool sweep_frame(unsigned long pfn, unsigned long deadline)
 {
 	u8 *byte = pagehint_table_byte(pfn);
-	unsigned int tries = 0;
 
 	while (pagehint_state_is_volatile(READ_ONCE(*byte))) {
-		struct page *page = pfn_to_online_page(pfn);
-		struct folio *folio = page ? hold(page) : NULL;
+		struct folio *folio = hold(pfn);
 
 		if (folio) {
 			enum pagehint_kept kept = pagehint_volatile_make_stable(folio);
@@ -77,12 +76,13 @@ static void sweep_frame(unsigned long pfn)
 			if (kept != PAGEHINT_WAS_STABLE)
 				continue;
 		}
-		/* Its count is frozen: it is being freed, or split. Not for long. */
-		WARN_ONCE(++tries == SWEEP_PATIENCE,
-			  "pagehint: frame %#lx is volatile and neither free nor page cache; report this\n",
-			  pfn);
+		if (time_after(jiffies, deadline)) {
+			pagehint_state_release(byte, 1);
+			return false;
+		}
 		usleep_range(1000, 2000);
 	}
+	return true;
 }
 
 /**
@@ -96,15 +96,19 @@ static void sweep_frame(unsigned long pfn)
 void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames)
 {
 	unsigned long end = min(pfn + nr_frames, pagehint_table.nr_bytes);
+	unsigned long deadline = jiffies + SWEEP_PATIENCE, nr_wrong = 0;
 
 	for (; pfn < end; pfn++) {
-		bool swept = pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
+		bool is = pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
 
-		if (swept)
-			sweep_frame(pfn);
-		if (swept || !(pfn % 4096))
+		if (is && !sweep_frame(pfn, deadline))
+			nr_wrong++;
+		if (is || !(pfn % 4096))
 			cond_resched();
 	}
+	if (nr_wrong)
+		pr_err("%lu frames were marked volatile and are neither page cache nor being freed: whatever writes to the table on the host is broken\n",
+		       nr_wrong);
 }
 
 /* ------------------------------------------------------------------------
@@ -158,8 +162,7 @@ void pagehint_volatile_each_dropped(void (*found)(unsigned long pfn),
  */
 void pagehint_volatile_evict(unsigned long pfn)
 {
-	struct page *page = pfn_to_online_page(pfn);
-	struct folio *folio = page ? pagehint_folio_get(page_to_pfn(compound_head(page))) : NULL;
+	struct folio *folio = hold(pfn);
 	unsigned long nr;
 
 	if (!folio)

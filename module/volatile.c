@@ -233,6 +233,12 @@ static void evict_dropped(void)
 	pagehint_volatile_each_dropped(evict, stopping);
 }
 
+static void complain(void)
+{
+	if (pagehint_counter_sum(PAGEHINT_VOLATILE_IMPOSSIBLE))
+		pr_err_once("the host says that it dropped page cache that it was never offered: whatever writes to the table there is broken; the pages are kept\n");
+}
+
 static int volatile_thread(void *unused)
 {
 	unsigned int period = 0;
@@ -252,6 +258,7 @@ static int volatile_thread(void *unused)
 		if (++period % LATER_PERIODS == 0) {
 			PAGEHINT_CALL(lru_add_drain_all_call)();
 			pagehint_candidates_each(true, look_again);
+			complain();
 		}
 		evict_dropped();
 		schedule_timeout_interruptible(msecs_to_jiffies(delay));

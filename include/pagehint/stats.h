@@ -42,6 +42,7 @@ enum pagehint_counter {
 	PAGEHINT_VOLATILE_FREED,	/* frames freed while V */
 	PAGEHINT_REFAULTED,		/* frames found gone by somebody who reads */
 	PAGEHINT_VOLATILE_EVICTED,	/* frames taken out of the cache for readahead */
+	PAGEHINT_VOLATILE_IMPOSSIBLE,	/* frames said to be dropped that were never offered */
 	PAGEHINT_CANDIDATES,		/* folios marked by events */
 	PAGEHINT_CALLS_SETTLE,
 	PAGEHINT_CALLS_COPY,

@@ -11,8 +11,8 @@
  *	as fast as it can: the host's half of the header; and bits of bytes of
  *	UNUSED frames (BUSY, ABSENT, temperature), as a broken host could; and any
  *	value in any byte, which no contract allows. BUSY is taken back after a
- *	millisecond, since a guest may wait for that. In the end it behaves as a
- *	host that never was: its half is zero, nothing is BUSY.
+ *	millisecond, and so is RECOVERING, since a guest may wait for them. In the end
+ *	it behaves as a host that never was: its half is zero, nothing is BUSY.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -131,6 +131,10 @@ static void spoil_bytes(enum mode mode)
 						    old & ~PAGEHINT_BUSY, false,
 						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			;
+		old = PAGEHINT_RECOVERING;
+		if (mode == ANY)
+			__atomic_compare_exchange_n(&states[at[i]], &old, PAGEHINT_STABLE, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	}
 }
 
