@@ -79,7 +79,7 @@ file_load_start()
 	cachecheck fill "$1/small" 8 48 "$seed" || fail "cachecheck fill"
 	background cachecheck cachecheck run "$1/cache" 24 96 "$seed" 100000 2
 	background fsx fsx "$1/fsx" 100000 24 512 "$seed"
-	background small small_cgroup files 24 cachecheck run "$1/small" 8 48 "$seed" 100000 1
+	background small small_cgroup files 10 cachecheck run "$1/small" 8 48 "$seed" 100000 1
 	background memload small_cgroup memory 20 memload stress 100000 1 96 "$seed" "$1/load"
 	disturb &
 	file_load_pids="$file_load_pids $!"
