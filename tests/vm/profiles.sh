@@ -120,7 +120,7 @@ profile_shm_sleep()
 profile_disks()
 {
 	vm_root=yes
-	vm_scratch=(ext4=512 xfs=512 btrfs=512 swap=256)
+	vm_scratch=(ext4=512 xfs=512 btrfs=1024 swap=256)
 }
 
 # The same, with memory and hint table in files

@@ -97,6 +97,7 @@ file_load_alive()
 file_load_failed()
 {
 	rm -f /tmp/file_load.on
+	df -k -t ext4 -t xfs -t btrfs 2>/dev/null || df -k
 	tail -n 30 "/tmp/file_load.$1"
 	fail "$1: $(cat "/tmp/file_load.failed.$1")"
 }
