@@ -238,6 +238,20 @@ vm_stop()
 	vm_dir=
 }
 
+# vm_where: what the CPUs do, three times; entry 0 of the IDT tells the kernel's base
+vm_where()
+{
+	local command
+
+	for _ in 1 2 3; do
+		for command in "info registers -a" "x /4wx 0xfffffe0000000000"; do
+			vm_qmp human-monitor-command "{\"command-line\": \"$command\"}" |
+				sed 's/\\r\\n/\n/g' | grep -E '^CPU#|R[IS]P=|fffffe0000000000:'
+		done || :
+		sleep 1
+	done
+}
+
 # vm_give_up TEXT: says what is known about a lost guest
 vm_give_up()
 {
@@ -245,6 +259,7 @@ vm_give_up()
 		printf 'the guest is lost: %s\n' "$1"
 		sed 's/^/  qemu: /' "$vm_dir/qemu.log"
 		tail -n 40 "$vm_console" | tr -d '\r' | sed 's/^/  console: /'
+		! vm_alive || vm_where | sed 's/^/  /'
 	} >&2
 	return $vm_lost
 }
