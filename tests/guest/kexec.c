@@ -5,7 +5,7 @@
  *
  *   kexec load KERNEL INITRD CMDLINE	for `kexec execute`
  *   kexec crash KERNEL INITRD CMDLINE	for a panic
- *   kexec execute			the loaded kernel takes over
+ *   kexec execute [SECONDS]		the loaded kernel takes over, after so long
  *
  * Exit status: 0, or 1 with the error's name.
  */
@@ -15,6 +15,7 @@
 #include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,12 +44,14 @@ int main(int argc, char **argv)
 		return load(argv + 2, 0);
 	if (argc == 5 && !strcmp(argv[1], "crash"))
 		return load(argv + 2, KEXEC_FILE_ON_CRASH);
-	if (argc == 2 && !strcmp(argv[1], "execute")) {
+	if ((argc == 2 || argc == 3) && !strcmp(argv[1], "execute")) {
+		if (argc == 3)
+			sleep((unsigned int)strtoul(argv[2], NULL, 10));
 		sync();
 		syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
 			LINUX_REBOOT_CMD_KEXEC, NULL);
 		return failed("reboot");
 	}
-	fprintf(stderr, "usage: kexec load|crash KERNEL INITRD CMDLINE | execute\n");
+	fprintf(stderr, "usage: kexec load|crash KERNEL INITRD CMDLINE | execute [SECONDS]\n");
 	return 2;
 }
