@@ -41,7 +41,7 @@ static bool cannot_cache;	/* page cache cannot be volatile on this kernel */
 
 static bool enable = true;
 static bool unused = true;
-static bool volatile_pages = true;
+static bool volatile_pages;
 static char *backend = "auto";
 char *pagehint_shm_device;
 unsigned int pagehint_loop_pause_us;
@@ -251,7 +251,7 @@ module_param_cb(unused, &switch_ops, &unused, 0644);
 MODULE_PARM_DESC(unused, "Hint free memory: 1 (attach and scan) or 0 (make stable and detach from the page allocator); live; default 1");
 
 module_param_cb(volatile, &switch_ops, &volatile_pages, 0644);
-MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0 (make stable and detach from the page cache); live; default 1");
+MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0 (make stable and detach from the page cache); live; default 0");
 
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {
