@@ -238,15 +238,16 @@ vm_stop()
 	vm_dir=
 }
 
-# vm_where: what the CPUs do, three times; entry 0 of the IDT tells the kernel's base
+# vm_where: what the CPUs do, three times, and whether their timers run; entry 0 of the
+# IDT tells the kernel's base
 vm_where()
 {
 	local command
 
 	for _ in 1 2 3; do
-		for command in "info registers -a" "x /4wx 0xfffffe0000000000"; do
+		for command in "info registers -a" "info lapic 0" "info lapic 1" "x /4wx 0xfffffe0000000000"; do
 			vm_qmp human-monitor-command "{\"command-line\": \"$command\"}" |
-				sed 's/\\r\\n/\n/g' | grep -E '^CPU#|R[IS]P=|fffffe0000000000:'
+				sed 's/\\r\\n/\n/g' | grep -E '^CPU#|R[IS]P=|fffffe0000000000:|LVTT|Timer|IRR|ISR'
 		done || :
 		sleep 1
 	done
