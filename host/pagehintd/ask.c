@@ -9,15 +9,21 @@
 
 #include "control.h"
 
-/* Return: a connection on which the line was said, or -1 after one in the log */
+/*
+ * A daemon does not wait long for a line: who says nothing gets its state. If the host is
+ * so busy that the line comes too late, that is what there is to read.
+ *
+ * Return: a connection on which the line was said, or -1 after one in the log
+ */
 static int say(const char *path, const char *line)
 {
+	ssize_t length = strlen(line);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
-	    send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
+	    (send(fd, line, length, MSG_NOSIGNAL) == length || errno == EPIPE))
 		return fd;
 	log_info(NULL, "cannot connect to %s: %s; is pagehintd running with --control %s?",
 		 path, strerror(errno), path);
@@ -41,24 +47,41 @@ int ask_status(const char *path)
 	return total && !fflush(stdout) ? EXIT_OK : EXIT_INTERNAL;
 }
 
-/* pagehintd --drop: prints the answer when it is carried out. */
-int ask_drop(const char *path, const struct drop_request *drop)
+/* Return: the length of the answer, or -1 after a line in the log */
+static ssize_t answer(const char *path, const char *line, char *text, size_t size)
 {
-	char text[4 * CONTROL_LINE], size[24] = "all";
 	ssize_t length, total = 0;
-	int fd;
+	int fd = say(path, line);
 
-	if (drop->bytes != UINT64_MAX)
-		snprintf(size, sizeof(size), "%lu", drop->bytes);
-	snprintf(text, sizeof(text), "drop %s%s%s\n", size, drop->vm ? " " : "",
-		 drop->vm ? drop->vm : "");
-	fd = say(path, text);
 	if (fd < 0)
-		return EXIT_FILE;
-	while ((length = read(fd, text + total, sizeof(text) - 1 - total)) > 0)
+		return -1;
+	while ((length = read(fd, text + total, size - 1 - total)) > 0)
 		total += length;
 	close(fd);
 	text[total] = '\0';
+	return total;
+}
+
+/* pagehintd --drop: prints the answer when it is carried out. */
+int ask_drop(const char *path, const struct drop_request *drop)
+{
+	char line[4 * CONTROL_LINE], text[4 * CONTROL_LINE], size[24] = "all";
+	unsigned int tries = 10;
+
+	if (drop->bytes != UINT64_MAX)
+		snprintf(size, sizeof(size), "%lu", drop->bytes);
+	snprintf(line, sizeof(line), "drop %s%s%s\n", size, drop->vm ? " " : "",
+		 drop->vm ? drop->vm : "");
+	/* The daemon's state in place of an answer: it did not hear of the drop. */
+	do {
+		if (answer(path, line, text, sizeof(text)) < 0)
+			return EXIT_FILE;
+	} while (text[0] == '#' && --tries);
+	if (text[0] == '#') {
+		log_info(NULL, "the daemon at %s waits 100 ms for a command, which was not enough: the host has too little CPU; nothing was dropped",
+			 path);
+		return EXIT_REFUSED;
+	}
 	if (!strncmp(text, "error: ", 7)) {
 		log_info(NULL, "%.*s", (int)strcspn(text + 7, "\n"), text + 7);
 		return EXIT_REFUSED;

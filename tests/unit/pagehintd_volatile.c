@@ -302,6 +302,61 @@ static void wrong_commands(void)
 	guest_destroy(&guest);
 }
 
+/* A daemon that says its state to the first @nr_late clients before they speak */
+static void impatient(int listener, unsigned int nr_late)
+{
+	static const char state[] = "# HELP nothing was heard\n# EOF\n";
+	static const char figures[] = "dropped_bytes=4096 unused_bytes=0\n";
+	char line[256];
+
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (nr_late) {
+			send(fd, state, strlen(state), MSG_NOSIGNAL);
+			nr_late--;
+		} else if (read(fd, line, sizeof(line)) > 0) {
+			send(fd, figures, strlen(figures), MSG_NOSIGNAL);
+		}
+		close(fd);
+	}
+}
+
+/* pagehintd --drop=1, where so many tries come too late */
+static int drop_late(unsigned int nr_late, char *answer, size_t size)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct daemon daemon;
+	int listener, status;
+	pid_t pid;
+
+	snprintf(daemon.control, sizeof(daemon.control), "/tmp/pagehintd-late.%d", getpid());
+	strcpy(address.sun_path, daemon.control);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 16))
+		return -1;
+	pid = fork();
+	if (!pid)
+		impatient(listener, nr_late);
+	close(listener);
+	status = daemon_ask(&daemon, "--drop=1", answer, size);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(daemon.control);
+	return status;
+}
+
+/* A client that the scheduler keeps from speaking is not told something else. */
+static void command_too_late(void)
+{
+	char answer[2048];
+
+	CHECK(!drop_late(2, answer, sizeof(answer)) && !strncmp(answer, "dropped_bytes=4096", 18),
+	      "not asked again: %s", answer);
+	CHECK(drop_late(1000, answer, sizeof(answer)) == 5 &&
+	      strstr(answer, "nothing was dropped"), "no end, or no word of it: %s", answer);
+}
+
 /*
  * A worker that ends between claim and drop, or after it. What it had claimed is
  * given back, and must count as gone; but not what the guest freed meanwhile.
@@ -433,6 +488,7 @@ int main(int argc, char **argv)
 		{ "policies", policies },
 		{ "command", command },
 		{ "wrong_commands", wrong_commands },
+		{ "command_too_late", command_too_late },
 		{ "worker_hangs_claimed", worker_hangs_claimed },
 		{ "worker_hangs_dropped", worker_hangs_dropped },
 		{ "worker_dies_in_command", worker_dies_in_command },
