@@ -32,10 +32,25 @@ wait_until()
 	done
 }
 
+# lease_found VM 0|1: what the daemon says of it. Not from a pipe: a reader that
+# has seen enough would end who writes.
+lease_found()
+{
+	local found
+
+	found=$(daemon_state 2>/dev/null) &&
+		grep -q "^pagehintd_lease{vm=\"$1\",.*\"in_force\"} $2\$" <<<"$found"
+}
+
 lease_in_force()
 {
-	daemon_state 2>/dev/null |
-		grep -q "^pagehintd_lease{vm=\"${1:-test}\",.*\"in_force\"} 1\$"
+	lease_found "${1:-test}" 1
+}
+
+# Its word for it is needed: no answer is none.
+lease_ended()
+{
+	lease_found "${1:-test}" 0
 }
 
 # In the guest: load the module and wait for the lease. With a name in $left_out
