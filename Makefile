@@ -111,8 +111,8 @@ vm: modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/
 test-vm: vm ## cases in guests (tests/cases/table); CASES="a b": only these; LONG=1: all
 	@tests/vm/run $(if $(LONG),--long) $(CASES)
 
-check: setup-build setup-check kernels ## style, sparse, compiler warnings, short unit tests
-	@tests/check/all $(firstword $(KERNELS))
+check: setup-build setup-check kernels ## style, sparse, compiler warnings, short unit tests (not with STYLE=1)
+	@tests/check/all $(firstword $(KERNELS)) $(if $(STYLE),style)
 
 test: ## all tests in their short form
 	@tests/all
