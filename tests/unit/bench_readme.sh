@@ -57,7 +57,7 @@ make_tree()
 				done
 			done
 		done
-		sed -n "/^figure_texts=/,/^'/s/^\([a-z][a-z0-9_]*\) .*/\1\t0.25\ts/p" "$top/bench/readme"
+		sed -n "/^[a-z]*_texts=/,/^'/s/^\([a-z][a-z0-9_]*\) .*/\1\t0.25\ts/p" "$top/bench/readme"
 		printf 'something_new\t-3\twidgets\n'
 	} | sed "/_fragmented_nothing_95/s/12.5/never/" >"$tree/build/bench.tsv"
 	printf 'panel\tA\nseries\ta\tb\n0\t1\t\n1\t\t2\npanel\tB\n0\t3\t4\n1\t3\t4\n' \
