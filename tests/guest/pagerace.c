@@ -279,16 +279,45 @@ static void nmi(void)
 	}
 }
 
+/*
+ * Without the rule a reader may come to look for a page for ever that is free and still
+ * in the cache. It can be killed.
+ */
+#define FOR_EVER_S	40
+
+static void *look_after(void *unused)
+{
+	unsigned long seen = 0;
+	unsigned int seconds = 0;
+
+	(void)unused;
+	while (seconds < FOR_EVER_S) {
+		unsigned long now = atomic_load(&done);
+
+		seconds = now == seen ? seconds + 1 : 0;
+		seen = now;
+		sleep(1);
+	}
+	fprintf(stderr, "MISMATCH while it is written: no end of a system call in %u s\n", seconds);
+	_exit(1);
+}
+
 /* On a disk that is slow: the end of writeback comes while pages are looked at */
 static void writeback(void)
 {
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, look_after, NULL))
+		die("a thread");
 	apart();
 	for (unsigned long round = 0; round < rounds && !atomic_load(&wrong); round++) {
 		for (unsigned int i = 0; i < nr_pages; i++)
 			keys[i] = KEY + 1 + round;
 		write_from(0, nr_pages);
+		atomic_fetch_add(&done, 1);
 		pause_us(draw(20000));
 		to_disk();
+		atomic_fetch_add(&done, 1);
 		read_all("after it was written");
 	}
 }
