@@ -42,7 +42,7 @@ race_set()
 		rule=next_uptodate_page scenario=fault_commit rounds=100 met="delays_met 5"
 		options="delay_at=commit delay_us=4000" ;;
 	dirty)		# a GUP holder that dirties the page against commit
-		rule=frozen_test scenario=dirty rounds=25 met="scenario 4"
+		rule=frozen_test scenario=dirty rounds=50 met="scenario 4"
 		options="delay_at=commit delay_us=3000" ;;
 	migrate)	# compaction's copy of pages that the host dropped
 		rule=folio_migrate_mapping scenario=migrate rounds=4 met="scenario 200" ;;
