@@ -54,6 +54,15 @@ modules: kernels ## the guest module for each of KERNELS (TEST=1: with test para
 			$(MODULE_SOURCES) -- $(if $(TEST),PAGEHINT_TEST=1); \
 	done
 
+# The host's: for a KVM host, and for tests that bring their own (make test-kvm)
+modules-kvm: kernels ## the host's module for KVM, for each of KERNELS
+	@for kernel in $(KERNELS); do \
+		tests/vm/build-module $$kernel $(BUILD)/modules-kvm/$$kernel . \
+			Kbuild include host/kvm -- PAGEHINT_KVM=1; \
+	done
+
+.PHONY: modules-kvm
+
 modules-test:
 	@$(MAKE) --no-print-directory modules TEST=1
 

@@ -308,6 +308,13 @@ struct pagehint_hc_query {
 #define PAGEHINT_HC_RESULT_KEPT		1
 #define PAGEHINT_HC_RESULT_DISCARDED	2
 
+/*
+ * One entry is bounded, so that one call is: a host cannot stop in the middle of
+ * one, as the answer counts whole entries. It does one at least and may stop
+ * after any: the guest calls again with the rest.
+ */
+#define PAGEHINT_HC_MAX_FRAMES	(1U << 16)	/* per entry: 256 MiB */
+
 /* One entry of a vector: @nr_frames frames from @gfn on. A vector does not
  * cross a page; 256 entries fill one.
  */

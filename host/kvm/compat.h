@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between the host's kernels, and nowhere else. A version that
+ * nobody looked at does not build: what KVM and madvise promise each other is
+ * read in the source, not in a header.
+ */
+#ifndef _PAGEHINT_KVM_COMPAT_H
+#define _PAGEHINT_KVM_COMPAT_H
+
+#include <linux/atomic.h>
+#include <linux/kvm_host.h>
+#include <linux/shrinker.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#error "pagehint_kvm: this kernel is not supported; supported is 6.1 (docs/status.md)"
+#endif
+#ifndef CONFIG_X86_64
+#error "pagehint_kvm needs CONFIG_X86_64"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
+#error "pagehint_kvm needs CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
+#endif
+#ifndef CONFIG_KPROBES
+#error "pagehint_kvm needs CONFIG_KPROBES (for symbol lookup)"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "pagehint_kvm needs CONFIG_MMU_NOTIFIER"
+#endif
+
+/* Running a guest of the guest's, or in system management mode */
+static inline bool pagehint_vcpu_nested_or_smm(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK);
+}
+
+/* Dispatched to Xen's or Hyper-V's hypercalls by kvm_emulate_hypercall() */
+static inline bool pagehint_vcpu_foreign_calls(struct kvm_vcpu *vcpu)
+{
+	return vcpu->kvm->arch.xen_hvm_config.flags ||
+	       (vcpu->arch.hyperv_enabled && vcpu->kvm->arch.hyperv.hv_guest_os_id);
+}
+
+/* Devices passed through, whose IOMMU mappings a drop would leave behind */
+static inline bool pagehint_has_devices(struct kvm *kvm)
+{
+	return atomic_read(&kvm->arch.assigned_device_count) ||
+	       atomic_read(&kvm->arch.noncoherent_dma_count);
+}
+
+/* 6.7 (c42d50aefd17) allocates shrinkers. */
+static inline int pagehint_shrinker_register(struct shrinker *shrinker)
+{
+	return register_shrinker(shrinker, "pagehint-kvm");
+}
+
+static inline void pagehint_shrinker_unregister(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+}
+
+#endif /* _PAGEHINT_KVM_COMPAT_H */
