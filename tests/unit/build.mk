@@ -9,6 +9,9 @@ UNIT_PROGRAMS := $(addprefix $(UNIT_BUILD)/,page_state_table page_state_host pag
 	page_state_folios page_state_interleave page_state_threads page_state_threads.tsan checks_test checks_fuzz)
 UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
+# The pure parts of the host's module for KVM
+UNIT_PROGRAMS += $(UNIT_BUILD)/kvm_entries $(UNIT_BUILD)/kvm_block
+UNIT_OTHERS += test-unit-kvm-mutants
 # With a real QEMU: not for `make check`, which works without one.
 UNIT_OTHERS += $(if $(NO_QEMU),,test-unit-pagehintd-qmp)
 UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
@@ -47,6 +50,16 @@ $(UNIT_BUILD)/checks_%: tests/unit/checks_%.c module/checks.c $(UNIT_HEADERS) \
 			   | setup-build setup-check
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
+
+$(UNIT_BUILD)/kvm_%: tests/unit/kvm_%.c host/kvm/%.c host/kvm/%.h $(UNIT_HEADERS) \
+		      | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -Ihost/kvm -o $@ $(filter %.c,$^)
+
+test-unit-kvm-mutants:
+	@tests/unit/kvm_mutants
+
+.PHONY: test-unit-kvm-mutants
 
 test-unit: $(UNIT_PROGRAMS) ## unit tests, under sanitizers, and that they can fail; SHORT=1: fewer steps
 	@tests/unit/run $(if $(SHORT),--short) $(UNIT_PROGRAMS) $(addprefix make:,$(UNIT_OTHERS))
