@@ -94,7 +94,7 @@ static unsigned int drop(unsigned int b, unsigned int from, uint8_t t, bool real
 		;
 	for (end = i; end < PAGEHINT_BLOCK_FRAMES && DROPPABLE(end); end++)
 		;
-	if (!CHECK(found == (end > i), "found %d, expected %u frames", found, end - i) || !found)
+	if (!CHECK(!found == !(end - i), "found %d, expected %u frames", found, end - i) || !found)
 		return 0;
 	if (!CHECK(first == i && nr == end - i, "found %u+%u, expected %u+%u", first, nr, i,
 		   end - i))

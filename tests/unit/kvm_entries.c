@@ -333,7 +333,8 @@ static void one_entry(void)
 				bool stable_call = i & 1;
 
 				/* Right below and above the end too */
-				entry.gfn = i & 2 ? gfn : PAGEHINT_GFN_END - sizes[size] + i % 5 - 2;
+				entry.gfn = i & 2 ? gfn :
+					    PAGEHINT_GFN_END - sizes[size] + i % 5 - 2;
 				entry.nr_frames = sizes[size];
 				entry.state = state;
 				entry.reserved = i % 16 ? 0 : gfn;
