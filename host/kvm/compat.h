@@ -42,6 +42,23 @@ static inline bool pagehint_vcpu_foreign_calls(struct kvm_vcpu *vcpu)
 	       (vcpu->arch.hyperv_enabled && vcpu->kvm->arch.hyperv.hv_guest_os_id);
 }
 
+/*
+ * Is a vCPU in KVM_RUN, running or halted? A moment in which it is in neither is
+ * a no too: for those who can wait.
+ */
+static inline bool pagehint_guest_runs(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		if (READ_ONCE(vcpu->mode) != OUTSIDE_GUEST_MODE ||
+		    READ_ONCE(vcpu->stat.generic.blocking))
+			return true;
+	}
+	return false;
+}
+
 /* Devices passed through, whose IOMMU mappings a drop would leave behind */
 static inline bool pagehint_has_devices(struct kvm *kvm)
 {

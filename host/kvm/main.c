@@ -160,6 +160,7 @@ static void __exit pagehint_kvm_exit(void)
 module_init(pagehint_kvm_init);
 module_exit(pagehint_kvm_exit);
 
+MODULE_SOFTDEP("pre: kvm");
 MODULE_DESCRIPTION("Guest page hinting on a stock KVM: takes unused and volatile guest memory back");
 MODULE_VERSION(PAGEHINT_RELEASE);
 MODULE_LICENSE("GPL");

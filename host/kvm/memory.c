@@ -123,7 +123,7 @@ static enum pagehint_stat refusal(struct vm_area_struct *vma)
 	if (!vma->vm_file || !is_shmem(vma) || !(vma->vm_flags & VM_SHARED) ||
 	    !(vma->vm_flags & VM_MAYWRITE))
 		return PAGEHINT_STAT_REFUSED_FILE;
-	return pagehint_shared ? PAGEHINT_NR_STATS : PAGEHINT_STAT_REFUSED_SHARED;
+	return READ_ONCE(pagehint_shared) ? PAGEHINT_NR_STATS : PAGEHINT_STAT_REFUSED_SHARED;
 }
 
 /*
@@ -174,7 +174,8 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 		  bool is_volatile, struct piece *piece)
 {
 	struct vm_area_struct *vma = find_vma(mm, start);
-	unsigned int order = pagehint_order < 0 ? HUGE_ORDER : pagehint_order;
+	int wanted = READ_ONCE(pagehint_order);
+	unsigned int order = wanted < 0 ? HUGE_ORDER : wanted;
 
 	piece->splits = false;
 	piece->end = end;
@@ -189,7 +190,7 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 	if (piece->why != PAGEHINT_NR_STATS)
 		return;
 	piece->advice = vma->vm_file ? MADV_REMOVE :
-			pagehint_lazy && !is_volatile ? MADV_FREE : MADV_DONTNEED;
+			READ_ONCE(pagehint_lazy) && !is_volatile ? MADV_FREE : MADV_DONTNEED;
 
 	/* Whole huge pages together; a part of one by itself. */
 	if (IS_ALIGNED(start, PMD_SIZE) && piece->end - start >= PMD_SIZE) {

@@ -5,7 +5,8 @@
  * Owners and locks, outermost first:
  *   control_mutex (main.c)	load, unload, kvm.ko going away
  *   vcpu->mutex (KVM's)	held by whoever calls us for a vCPU
- *   vms_mutex (state.c)	which VMs there are; held while one is taken away
+ *   forget_mutex (state.c)	all VMs are taken away
+ *   vms_mutex (state.c)	which VMs there are
  *   vm->lock			cookie, map and tally of one VM; also held while one
  *				of its volatile pieces is dropped
  *   mmap_lock of the VM's mm	taken inside, by do_madvise() and by accesses to
@@ -71,6 +72,9 @@ enum pagehint_stat {
  *	   debugfs, to whom an old value does no harm
  * @work: drops @wanted frames
  * @wanted: volatile frames that reclaim asked for and that are not dropped yet
+ * @position: block at which @work goes on; only @work uses it
+ * @not_before: jiffies until which reclaim leaves this VM alone, as nothing of it
+ *		could be dropped; written by @work, read at any time
  * @stats: any context
  * @directory: in debugfs
  */
@@ -83,6 +87,8 @@ struct pagehint_vm {
 	struct pagehint_tally tally;
 	struct work_struct work;
 	atomic_long_t wanted;
+	unsigned long position;
+	unsigned long not_before;
 	atomic64_t stats[PAGEHINT_NR_STATS];
 	struct dentry *directory;
 };

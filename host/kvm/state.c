@@ -13,6 +13,7 @@
  */
 #include "log.h"
 
+#include <linux/jiffies.h>
 #include <linux/kvm_host.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
@@ -24,6 +25,9 @@
 /* Which VMs there are. Changed under vms_mutex, read under RCU (xa_load). */
 DEFINE_MUTEX(pagehint_vms_mutex);
 DEFINE_XARRAY(pagehint_vms);
+
+/* Held while all VMs are taken away: outside of vms_mutex. */
+static DEFINE_MUTEX(forget_mutex);
 
 static struct kmem_cache *blocks_cache;
 
@@ -85,12 +89,14 @@ struct pagehint_vm *pagehint_vm_create(struct kvm *kvm)
 	/* Charged to the VMM's memory cgroup, as the blocks are. */
 	xa_init_flags(&vm->blocks, XA_FLAGS_ACCOUNT);
 	INIT_WORK(&vm->work, pagehint_reclaim_work);
+	vm->not_before = jiffies;
+	mmgrab(vm->mm);
 	if (xa_err(xa_store(&pagehint_vms, key_of(kvm), vm, GFP_KERNEL))) {
+		mmdrop(vm->mm);
 		kfree(vm);
 		vm = NULL;
 		goto out;
 	}
-	mmgrab(vm->mm);
 	pagehint_stats_add(vm);
 out:
 	mutex_unlock(&pagehint_vms_mutex);
@@ -98,13 +104,22 @@ out:
 }
 
 /*
- * Under vms_mutex, when no hook can be inside for this VM: the struct is ours
- * once the work and the readers of debugfs are out.
+ * Takes a VM out, so that nobody else does and reclaim does not find it. Whoever
+ * gets it frees it, with no lock held: its work may be waiting for its VMM.
  */
+static struct pagehint_vm *take_out(struct kvm *kvm)
+{
+	struct pagehint_vm *vm;
+
+	mutex_lock(&pagehint_vms_mutex);
+	vm = xa_erase(&pagehint_vms, key_of(kvm));
+	mutex_unlock(&pagehint_vms_mutex);
+	return vm;
+}
+
+/* No hook is inside for this VM: it is ours once work and readers are out. */
 static void vm_free(struct pagehint_vm *vm)
 {
-	lockdep_assert_held(&pagehint_vms_mutex);
-	xa_erase(&pagehint_vms, key_of(vm->kvm));
 	pagehint_reclaim_cancel(vm);
 	pagehint_stats_remove(vm);
 	mutex_lock(&vm->lock);
@@ -124,17 +139,15 @@ static void vm_free(struct pagehint_vm *vm)
  */
 void pagehint_vm_destroyed(struct kvm *kvm)
 {
-	struct pagehint_vm *vm;
+	struct pagehint_vm *vm = take_out(kvm);
 
-	/*
-	 * Under the mutex even if there is none any more: the unload that took it
-	 * away may still wait for work that uses this VM.
-	 */
-	mutex_lock(&pagehint_vms_mutex);
-	vm = pagehint_vm_find(kvm);
-	if (vm)
+	if (vm) {
 		vm_free(vm);
-	mutex_unlock(&pagehint_vms_mutex);
+		return;
+	}
+	/* An unload that took it out may still wait for work that uses the VM. */
+	mutex_lock(&forget_mutex);
+	mutex_unlock(&forget_mutex);
 }
 
 /**
@@ -146,12 +159,20 @@ void pagehint_vm_destroyed(struct kvm *kvm)
 void pagehint_vms_forget(void)
 {
 	struct pagehint_vm *vm;
-	unsigned long index;
+	unsigned long index = 0;
 
-	mutex_lock(&pagehint_vms_mutex);
-	xa_for_each(&pagehint_vms, index, vm)
+	mutex_lock(&forget_mutex);
+	for (;;) {
+		mutex_lock(&pagehint_vms_mutex);
+		vm = xa_find(&pagehint_vms, &index, ULONG_MAX, XA_PRESENT);
+		if (vm)
+			xa_erase(&pagehint_vms, index);
+		mutex_unlock(&pagehint_vms_mutex);
+		if (!vm)
+			break;
 		vm_free(vm);
-	mutex_unlock(&pagehint_vms_mutex);
+	}
+	mutex_unlock(&forget_mutex);
 }
 
 /**

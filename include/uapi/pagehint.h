@@ -282,6 +282,19 @@ struct pagehint_header {
  * One hypercall number, outside of KVM's own; the first argument selects the
  * operation. Errors are negative: -PAGEHINT_HC_ENOSYS is also what a stock
  * host answers.
+ *
+ * Arguments are those of KVM's calls, in order: operation (RBX), address (RCX),
+ * count (RDX), cookie (RSI), with the number in RAX; 64-bit kernel code only.
+ * An entry is at a multiple of its size, a query's answer at one of 8, both
+ * within one frame. A query is answered 0 and begins anew: the host forgets what
+ * was volatile, and the cookie changes. So it is also how a guest takes back
+ * everything that it said (unload, kexec, panic).
+ *
+ * SET_STATE takes UNUSED, VOLATILE and STABLE (no longer either, nothing is
+ * asked); MAKE_STABLE takes STABLE, and each entry gets one result: KEPT if all
+ * of its frames are. Entries before the number answered are in force and no
+ * others; the guest calls again with the rest. After a negative answer the host
+ * has forgotten everything and drops nothing until the next query.
  */
 #define PAGEHINT_HYPERCALL	0x5048	/* "PH" */
 
