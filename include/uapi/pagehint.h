@@ -293,8 +293,8 @@ struct pagehint_header {
  * SET_STATE takes UNUSED, VOLATILE and STABLE (no longer either, nothing is
  * asked); MAKE_STABLE takes STABLE, and each entry gets one result: KEPT if all
  * of its frames are. Entries before the number answered are in force and no
- * others; the guest calls again with the rest. After a negative answer the host
- * has forgotten everything and drops nothing until the next query.
+ * others; the guest calls again with the rest. After a negative answer to either the
+ * host has forgotten what was said under that cookie and drops nothing of it.
  */
 #define PAGEHINT_HYPERCALL	0x5048	/* "PH" */
 
