@@ -204,30 +204,27 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 		piece->why = PAGEHINT_STAT_HUGE_SKIPPED;
 }
 
-static int drop_piece(struct pagehint_vm *vm, unsigned long start, const struct piece *piece,
-		      bool is_volatile)
+static void drop_piece(struct pagehint_vm *vm, unsigned long start,
+		       const struct piece *piece, bool is_volatile)
 {
 	u64 nr_frames = (piece->end - start) >> PAGE_SHIFT;
-	int err;
 
 	if (piece->why != PAGEHINT_NR_STATS) {
 		pagehint_count(vm, piece->why, nr_frames);
-		return -EPERM;
+		return;
 	}
 	pagehint_count(vm, PAGEHINT_STAT_DROP_CALLS, 1);
-	err = pagehint_madvise(vm->mm, start, piece->end - start, piece->advice);
-	if (err) {
+	if (pagehint_madvise(vm->mm, start, piece->end - start, piece->advice)) {
 		pagehint_count(vm, PAGEHINT_STAT_DROP_ERRORS, 1);
-		return err;
+		return;
 	}
 	if (piece->splits)
 		pagehint_count(vm, PAGEHINT_STAT_HUGE_SPLIT, nr_frames);
 	pagehint_count(vm, is_volatile ? PAGEHINT_STAT_DROPPED_VOLATILE :
 					 PAGEHINT_STAT_DROPPED_UNUSED, nr_frames);
-	return 0;
 }
 
-/* Frames that follow each other in the VMM's memory too. @tried: see below */
+/* Frames that follow each other in the VMM's memory too; @tried: some may be gone now */
 static int drop_range(struct pagehint_vm *vm, unsigned long start, unsigned long end,
 		      bool is_volatile, bool *tried)
 {
