@@ -32,6 +32,7 @@ help: ## this list
 -include tests/unit/build.mk
 -include tests/oracle/build.mk
 -include tests/demo/build.mk
+-include tests/kvm/build.mk
 -include bench/build.mk
 -include packaging/build.mk
 -include tests/soak.mk

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the host has: memory of this process, modules, pagehint_kvm's counters.
+ */
+#define _GNU_SOURCE
+#include "vmm.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STATISTICS	"/sys/kernel/debug/pagehint_kvm"
+
+/* A range of addresses at 2 MiB with guards around: no neighbour joins its mapping. */
+void *reserve(size_t bytes)
+{
+	uint8_t *memory = mmap(NULL, bytes + 3 * HUGE_BYTES, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	check(memory != MAP_FAILED, "mmap of %zu bytes: %m", bytes);
+	return memory + 2 * HUGE_BYTES - (uintptr_t)memory % HUGE_BYTES;
+}
+
+static void *private_memory(size_t bytes, int advice)
+{
+	void *memory = mmap(reserve(bytes), bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	check(memory != MAP_FAILED && !madvise(memory, bytes, advice),
+	      "mmap of %zu bytes: %m", bytes);
+	return memory;
+}
+
+void *anonymous(size_t bytes)
+{
+	return private_memory(bytes, MADV_NOHUGEPAGE);
+}
+
+void *anonymous_huge(size_t bytes)
+{
+	return private_memory(bytes, MADV_HUGEPAGE);
+}
+
+/* What of a range is mapped now, page by page */
+size_t resident_kib(const void *memory, size_t bytes)
+{
+	size_t pages = bytes / PAGE_BYTES, nr = 0;
+	uint64_t *entries = malloc(pages * sizeof(*entries));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	ssize_t wanted = (ssize_t)(pages * sizeof(*entries));
+
+	check(fd >= 0 && entries, "pagemap: %m");
+	check(pread(fd, entries, (size_t)wanted,
+		    (off_t)((uintptr_t)memory / PAGE_BYTES * sizeof(*entries))) == wanted,
+	      "read of pagemap: %m");
+	for (size_t i = 0; i < pages; i++)
+		nr += entries[i] >> 63;
+	close(fd);
+	free(entries);
+	return nr * 4;
+}
+
+void module_load(const char *parameters)
+{
+	int fd = open("/modules/pagehint_kvm.ko", O_RDONLY | O_CLOEXEC);
+
+	check(fd >= 0, "/modules/pagehint_kvm.ko: %m");
+	check(!syscall(SYS_finit_module, fd, parameters, 0), "load of pagehint_kvm (%s): %m",
+	      parameters);
+	close(fd);
+}
+
+void module_unload(void)
+{
+	check(!syscall(SYS_delete_module, "pagehint_kvm", O_NONBLOCK),
+	      "unload of pagehint_kvm: %m");
+}
+
+bool module_loaded(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	return !access(path, F_OK);
+}
+
+/* The directory of the VM of this process that was seen last */
+static void find_directory(char *path, size_t bytes)
+{
+	DIR *directory = opendir(STATISTICS);
+	unsigned int pid, number, newest = 0;
+	struct dirent *entry;
+	bool found = false;
+
+	check(directory, STATISTICS ": %m");
+	while ((entry = readdir(directory))) {
+		if (sscanf(entry->d_name, "%u-%u", &pid, &number) != 2 || pid != (unsigned int)getpid())
+			continue;
+		if (!found || number > newest)
+			newest = number;
+		found = true;
+	}
+	closedir(directory);
+	check(found, "pagehint_kvm has no statistics of process %d", getpid());
+	snprintf(path, bytes, STATISTICS "/%d-%u", getpid(), newest);
+}
+
+/* Of "counters" or "state": "name value" a line */
+uint64_t counter(const char *name)
+{
+	static const char * const files[] = { "counters", "state" };
+	char directory[128], path[160], line[128], found[64];
+	unsigned long long value;
+
+	find_directory(directory, sizeof(directory));
+	for (unsigned int i = 0; i < 2; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
+		file = fopen(path, "re");
+		check(file, "%s: %m", path);
+		while (fgets(line, sizeof(line), file)) {
+			if (sscanf(line, "%63s %llu", found, &value) == 2 && !strcmp(found, name)) {
+				fclose(file);
+				return value;
+			}
+		}
+		fclose(file);
+	}
+	fail("pagehint_kvm has no counter %s", name);
+}
+
+void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text),
+	      "write of '%s' to %s: %m", text, path);
+	close(fd);
+}

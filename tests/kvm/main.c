@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmm TEST [SCALE]: runs one test of host/kvm; the last line of the output says
+ * what was seen. Status 0, or 1 at the first thing that is not as expected.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests.h"
+
+static const struct test tests[] = {
+	{ "unused", test_unused, "unused memory comes back, neighbours stay" },
+};
+
+void fail(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vprintf(format, list);
+	va_end(list);
+	printf("\n");
+	exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int scale = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (size_t i = 0; argc > 1 && i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (strcmp(tests[i].name, argv[1]))
+			continue;
+		tests[i].run(scale ? scale : 1);
+		return 0;
+	}
+	printf("usage: vmm TEST [SCALE]; tests:\n");
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		printf("  %-12s %s\n", tests[i].name, tests[i].what);
+	return 2;
+}
