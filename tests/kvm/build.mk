@@ -18,9 +18,12 @@ $(KVM_VMM): $(KVM_VMM_SOURCES) $(BUILD)/tests/kvm-guest.o $(KVM_VMM_HEADERS) | s
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -static -pthread -o $@ $(filter %.c %.o,$^)
 
-KVM_ALL := modules-kvm modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM)
+KVM_ALL := setup-kvm modules-kvm modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM)
+
+setup-kvm:
+	@tests/vm/setup build vm kvm
 
 test-kvm: $(KVM_ALL) ## the host's module for KVM, in a VM with emulated SVM; SHORT=1: less; CASES="a b"
 	@tests/kvm/run $(if $(SHORT),--short) $(CASES)
 
-.PHONY: test-kvm
+.PHONY: setup-kvm test-kvm
