@@ -56,3 +56,33 @@ int64_t call_stable(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t p
 	*result = vcpu->entries->result;
 	return ret;
 }
+
+/* What must be answered: one entry done */
+
+void call_unused(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages)
+{
+	int64_t ret = call_state(vcpu, cookie, gpa, pages, PAGEHINT_UNUSED);
+
+	check(ret == 1, "%#llx unused: expected 1 entry done, found %lld",
+	      (unsigned long long)gpa, (long long)ret);
+}
+
+void call_volatile(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages)
+{
+	int64_t ret = call_state(vcpu, cookie, gpa, pages, PAGEHINT_VOLATILE);
+
+	check(ret == 1, "%#llx volatile: expected 1 entry done, found %lld",
+	      (unsigned long long)gpa, (long long)ret);
+}
+
+void call_expect(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages,
+		 uint8_t result)
+{
+	uint8_t found;
+	int64_t ret = call_stable(vcpu, cookie, gpa, pages, &found);
+
+	check(ret == 1, "%#llx stable: expected 1 entry done, found %lld",
+	      (unsigned long long)gpa, (long long)ret);
+	check(found == result, "%#llx, %llu pages, stable: expected the result %u, found %u",
+	      (unsigned long long)gpa, (unsigned long long)pages, result, found);
+}

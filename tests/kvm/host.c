@@ -66,6 +66,25 @@ size_t resident_kib(const void *memory, size_t bytes)
 	return nr * 4;
 }
 
+/* What of a mapping is in huge pages now; it begins where the range does */
+size_t huge_kib(const void *memory, size_t bytes)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	unsigned long start, end, kib = 0, found;
+	bool inside = false;
+	char line[256];
+
+	check(file, "/proc/self/smaps: %m");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start >= (uintptr_t)memory && end <= (uintptr_t)memory + bytes;
+		else if (inside && sscanf(line, "AnonHugePages: %lu", &found) == 1)
+			kib += found;
+	}
+	fclose(file);
+	return kib;
+}
+
 void module_load(const char *parameters)
 {
 	int fd = open("/modules/pagehint_kvm.ko", O_RDONLY | O_CLOEXEC);
@@ -143,4 +162,13 @@ void write_file(const char *path, const char *text)
 	check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text),
 	      "write of '%s' to %s: %m", text, path);
 	close(fd);
+}
+
+/* Of pagehint_kvm */
+void set_parameter(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/pagehint_kvm/parameters/%s", name);
+	write_file(path, value);
 }

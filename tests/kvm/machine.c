@@ -197,3 +197,26 @@ void vcpu_set_mpstate(struct vcpu *vcpu)
 
 	check(!ioctl(vcpu->fd, KVM_SET_MP_STATE, &state), "KVM_SET_MP_STATE: %m");
 }
+
+void vcpu_fill(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed)
+{
+	vcpu_do(vcpu, ORDER_FILL, gpa, pages, seed);
+}
+
+/* As the guest sees it, through the tables that KVM made for it */
+void vcpu_check(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed,
+		const char *what)
+{
+	uint64_t nr = vcpu_do(vcpu, ORDER_WRONG, gpa, pages, seed);
+
+	check(!nr, "%s: %llu words of %llu pages from %#llx are not what was written", what,
+	      (unsigned long long)nr, (unsigned long long)pages, (unsigned long long)gpa);
+}
+
+void vcpu_check_zero(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, const char *what)
+{
+	uint64_t nr = vcpu_do(vcpu, ORDER_NONZERO, gpa, pages, 0);
+
+	check(!nr, "%s: %llu words of %llu pages from %#llx are not zero", what,
+	      (unsigned long long)nr, (unsigned long long)pages, (unsigned long long)gpa);
+}

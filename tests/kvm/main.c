@@ -11,7 +11,12 @@
 #include "tests.h"
 
 static const struct test tests[] = {
+	{ "query", test_query, "a query, and what it changes" },
 	{ "unused", test_unused, "unused memory comes back, neighbours stay" },
+	{ "volatile", test_volatile, "volatile memory comes back when it is asked for" },
+	{ "edges", test_edges, "around borders of slots, mappings and huge pages" },
+	{ "huge", test_huge, "parts of huge pages" },
+	{ "lazy", test_lazy, "MADV_FREE in the place of MADV_DONTNEED" },
 };
 
 void fail(const char *format, ...)

@@ -8,6 +8,11 @@
 #include "vmm.h"
 
 /* contents.c */
+void test_query(unsigned int scale);
 void test_unused(unsigned int scale);
+void test_volatile(unsigned int scale);
+void test_edges(unsigned int scale);
+void test_huge(unsigned int scale);
+void test_lazy(unsigned int scale);
 
 #endif /* _TESTS_H */

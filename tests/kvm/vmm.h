@@ -9,6 +9,7 @@
 #define _VMM_H
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@ struct vcpu {
 	unsigned int nr_orders;
 	struct pagehint_hc_entry *entries;
 	uint64_t entries_gpa;
+	pthread_t thread;		/* runner.c */
 };
 
 struct machine {
@@ -64,12 +66,28 @@ void vcpu_order(struct vcpu *vcpu, enum what what, uint64_t a, uint64_t b, uint6
 		uint64_t d, uint64_t e);
 void vcpu_obey(struct vcpu *vcpu, uint64_t rounds);
 uint64_t vcpu_do(struct vcpu *vcpu, enum what what, uint64_t a, uint64_t b, uint64_t c);
+void vcpu_fill(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed);
+void vcpu_check(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed,
+		const char *what);
+void vcpu_check_zero(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, const char *what);
 void vcpu_set_mpstate(struct vcpu *vcpu);
+
+/* runner.c */
+void vcpu_start(struct vcpu *vcpu);
+void vcpu_stop(struct vcpu *vcpu);
+void vcpu_wait_rounds(struct vcpu *vcpu, uint64_t rounds);
+double now(void);
+void reclaim_slab(void);
+void reclaim_volatile(uint64_t frames);
 
 /* calls.c: pagehint's calls, well-formed */
 struct pagehint_hc_query;
 struct pagehint_hc_entry;
 int64_t call_raw(struct vcpu *vcpu, uint64_t b, uint64_t c, uint64_t d, uint64_t si);
+void call_unused(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages);
+void call_volatile(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages);
+void call_expect(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages,
+		 uint8_t result);
 int64_t call_query(struct vcpu *vcpu, struct pagehint_hc_query *answer);
 uint64_t call_cookie(struct vcpu *vcpu);
 int64_t call_state(struct vcpu *vcpu, uint64_t cookie, uint64_t gpa, uint64_t pages,
@@ -84,11 +102,13 @@ void *reserve(size_t bytes);
 void *anonymous(size_t bytes);
 void *anonymous_huge(size_t bytes);
 size_t resident_kib(const void *memory, size_t bytes);
+size_t huge_kib(const void *memory, size_t bytes);
 void module_load(const char *parameters);
 void module_unload(void);
 bool module_loaded(const char *name);
 uint64_t counter(const char *name);
 void write_file(const char *path, const char *text);
+void set_parameter(const char *name, const char *value);
 
 /* main.c */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
