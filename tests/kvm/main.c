@@ -17,6 +17,8 @@ static const struct test tests[] = {
 	{ "edges", test_edges, "around borders of slots, mappings and huge pages" },
 	{ "huge", test_huge, "parts of huge pages" },
 	{ "lazy", test_lazy, "MADV_FREE in the place of MADV_DONTNEED" },
+	{ "fuzz", test_fuzz, "malformed calls, by the thousand" },
+	{ "refused", test_refused, "memory that must not be dropped" },
 };
 
 void fail(const char *format, ...)

@@ -15,4 +15,10 @@ void test_edges(unsigned int scale);
 void test_huge(unsigned int scale);
 void test_lazy(unsigned int scale);
 
+/* fuzz.c */
+void test_fuzz(unsigned int scale);
+
+/* refused.c */
+void test_refused(unsigned int scale);
+
 #endif /* _TESTS_H */
