@@ -60,7 +60,7 @@ INLINE int64_t one_entry(struct orders *orders, uint64_t operation, const struct
 	entry->state = state;
 	entry->result = PAGEHINT_HC_RESULT_NONE;
 	entry->reserved = 0;
-	return hypercall(PAGEHINT_HYPERCALL, operation, orders->entries, 1, order->arg[3]);
+	return hypercall(PAGEHINT_HYPERCALL, operation, orders->entries, 1, orders->cookie);
 }
 
 /*
@@ -108,6 +108,11 @@ INLINE void obey(struct orders *orders, struct order *order)
 
 	if (order->what == ORDER_CALL)
 		order->answer = (uint64_t)hypercall(arg[0], arg[1], arg[2], arg[3], arg[4]);
+	else if (order->what == ORDER_TAKE_COOKIE)
+		orders->cookie = ((struct pagehint_hc_query volatile *)arg[0])->cookie;
+	else if (order->what == ORDER_CALL_COOKIE)
+		order->answer = (uint64_t)hypercall(arg[0], arg[1], arg[2], arg[3],
+						    orders->cookie);
 	else if (order->what == ORDER_FILL)
 		fill(arg[0], arg[1], arg[2]);
 	else if (order->what == ORDER_WRONG)

@@ -8,11 +8,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define STATISTICS	"/sys/kernel/debug/pagehint_kvm"
@@ -171,4 +174,9 @@ void set_parameter(const char *name, const char *value)
 
 	snprintf(path, sizeof(path), "/sys/module/pagehint_kvm/parameters/%s", name);
 	write_file(path, value);
+}
+
+void kill_child(pid_t pid)
+{
+	check(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid, "end of process %d: %m", pid);
 }

@@ -220,3 +220,8 @@ void vcpu_check_zero(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, const char
 	check(!nr, "%s: %llu words of %llu pages from %#llx are not zero", what,
 	      (unsigned long long)nr, (unsigned long long)pages, (unsigned long long)gpa);
 }
+
+void machine_dirty_log(struct machine *machine, struct kvm_dirty_log *log)
+{
+	check(!ioctl(machine->vm, KVM_GET_DIRTY_LOG, log), "KVM_GET_DIRTY_LOG: %m");
+}

@@ -19,6 +19,14 @@ static const struct test tests[] = {
 	{ "lazy", test_lazy, "MADV_FREE in the place of MADV_DONTNEED" },
 	{ "fuzz", test_fuzz, "malformed calls, by the thousand" },
 	{ "refused", test_refused, "memory that must not be dropped" },
+	{ "slots", test_slots, "slots that go and move during calls" },
+	{ "reset", test_reset, "the host forgets at a reset" },
+	{ "reload", test_reload, "the module goes and comes back" },
+	{ "restore", test_restore, "saved, and restored in another VM" },
+	{ "modes", test_modes, "calls that are not ours" },
+	{ "unload", test_unload, "the module goes under the calls of several vCPUs" },
+	{ "storm", test_storm, "reclaim against several vCPUs" },
+	{ "destroy", test_destroy, "VMs that end meanwhile" },
 };
 
 void fail(const char *format, ...)

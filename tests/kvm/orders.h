@@ -15,11 +15,13 @@
 enum what {
 	ORDER_END,
 	ORDER_CALL,	/* a hypercall: RAX, RBX, RCX, RDX, RSI -> RAX */
+	ORDER_TAKE_COOKIE, /* address of a query's answer: its cookie is the vCPU's */
+	ORDER_CALL_COOKIE, /* as CALL, RSI is the vCPU's cookie */
 	ORDER_FILL,	/* address, pages, seed: write the pattern */
 	ORDER_WRONG,	/* address, pages, seed -> words that are not the pattern */
 	ORDER_NONZERO,	/* address, pages -> words that are not zero */
-	ORDER_CYCLE,	/* address, pages, seed, cookie: volatile and back -> words wrong */
-	ORDER_UNUSED,	/* address, pages, seed, cookie: fill, free, use -> words wrong */
+	ORDER_CYCLE,	/* address, pages, seed: volatile and back -> words wrong */
+	ORDER_UNUSED,	/* address, pages, seed: fill, free, use -> words wrong */
 };
 
 struct order {
@@ -34,6 +36,7 @@ struct order {
  * @stop: a round that ends with this set is the last
  * @done: rounds so far
  * @entries: address of a page for vectors
+ * @cookie: that calls are made with
  * @kept, @discarded, @errors: of CYCLE, what the host answered
  */
 struct orders {
@@ -44,7 +47,8 @@ struct orders {
 	uint64_t kept;
 	uint64_t discarded;
 	uint64_t errors;
-	uint64_t reserved[9];
+	uint64_t cookie;
+	uint64_t reserved[8];
 	struct order order[MAX_ORDERS];
 };
 

@@ -21,4 +21,20 @@ void test_fuzz(unsigned int scale);
 /* refused.c */
 void test_refused(unsigned int scale);
 
+/* reset.c */
+void test_reset(unsigned int scale);
+void test_reload(unsigned int scale);
+void test_restore(unsigned int scale);
+
+/* slots.c */
+void test_slots(unsigned int scale);
+
+/* modes.c */
+void test_modes(unsigned int scale);
+
+/* load.c */
+void test_unload(unsigned int scale);
+void test_storm(unsigned int scale);
+void test_destroy(unsigned int scale);
+
 #endif /* _TESTS_H */

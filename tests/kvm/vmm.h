@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "orders.h"
 
@@ -61,6 +62,7 @@ int machine_try_slot(struct machine *machine, unsigned int slot, uint64_t gpa, v
 void machine_slot(struct machine *machine, unsigned int slot, uint64_t gpa, void *memory,
 		  size_t bytes, uint32_t flags);
 void machine_no_slot(struct machine *machine, unsigned int slot);
+void machine_dirty_log(struct machine *machine, struct kvm_dirty_log *log);
 void vcpu_run(struct vcpu *vcpu);
 void vcpu_order(struct vcpu *vcpu, enum what what, uint64_t a, uint64_t b, uint64_t c,
 		uint64_t d, uint64_t e);
@@ -109,6 +111,7 @@ bool module_loaded(const char *name);
 uint64_t counter(const char *name);
 void write_file(const char *path, const char *text);
 void set_parameter(const char *name, const char *value);
+void kill_child(pid_t pid);
 
 /* main.c */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);

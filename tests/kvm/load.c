@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many vCPUs at once: the host's module goes and comes back under their calls,
+ * reclaim takes from them, VMs end while work on them is under way.
+ */
+#define _GNU_SOURCE
+#include <pagehint.h>
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests.h"
+
+#define GPA	(256 * MIB)
+#define BYTES	(4 * MIB)
+#define NR	4
+#define PART	(BYTES / NR)
+
+/*
+ * Each vCPU has its part of memory and goes in circles: volatile, stable, checked;
+ * unused, written, checked. It queries now and then, so it takes up again after
+ * the module was away; answers in between are errors.
+ */
+static void set_orders(struct vcpu *vcpu, unsigned int i)
+{
+	uint64_t gpa = GPA + i * PART, answer = vcpu->entries_gpa + PAGE_BYTES / 2;
+
+	if (!i)
+		vcpu_order(vcpu, ORDER_CALL, PAGEHINT_HYPERCALL, PAGEHINT_HC_QUERY, answer, 0, 0);
+	answer = vcpu->machine->vcpus[0].entries_gpa + PAGE_BYTES / 2;
+	for (unsigned int j = 0; j < 8; j++) {
+		vcpu_order(vcpu, ORDER_TAKE_COOKIE, answer, 0, 0, 0, 0);
+		vcpu_order(vcpu, ORDER_CYCLE, gpa + j * PART / 8, 8, i, 0, 0);
+		vcpu_order(vcpu, ORDER_UNUSED, gpa + j * PART / 8 + PART / 16, 8, i, 0, 0);
+	}
+}
+
+struct load {
+	struct machine machine;
+	uint8_t *memory;
+};
+
+static void start(struct load *load)
+{
+	load->memory = anonymous(BYTES);
+	machine_open(&load->machine, NR);
+	machine_slot(&load->machine, 1, GPA, load->memory, BYTES, 0);
+	for (unsigned int i = 0; i < NR; i++) {
+		set_orders(&load->machine.vcpus[i], i);
+		vcpu_start(&load->machine.vcpus[i]);
+	}
+}
+
+static void stop(struct load *load, uint64_t *kept, uint64_t *discarded)
+{
+	for (unsigned int i = 0; i < NR; i++) {
+		struct orders *orders = load->machine.vcpus[i].orders;
+
+		vcpu_stop(&load->machine.vcpus[i]);
+		*kept += orders->kept;
+		*discarded += orders->discarded;
+		for (unsigned int j = 0; j < MAX_ORDERS && orders->order[j].what; j++) {
+			const struct order *order = &orders->order[j];
+
+			check((order->what != ORDER_CYCLE && order->what != ORDER_UNUSED) ||
+			      !order->answer, "vCPU %u, order %u: %llu words wrong", i, j,
+			      (unsigned long long)order->answer);
+		}
+	}
+	machine_close(&load->machine);
+	munmap(load->memory, BYTES);
+}
+
+void test_unload(unsigned int scale)
+{
+	uint64_t kept = 0, discarded = 0;
+	unsigned int rounds = 10 * scale;
+	struct load load;
+
+	start(&load);
+	for (unsigned int i = 0; i < rounds; i++) {
+		uint64_t done = load.machine.vcpus[0].orders->done;
+
+		/* At another moment of the calls each time */
+		usleep(i * 7919 % 50000);
+		module_unload();
+		module_load("");
+		vcpu_wait_rounds(&load.machine.vcpus[0], done + 2);
+	}
+	stop(&load, &kept, &discarded);
+	printf("unloaded and loaded %u times under %u vCPUs: %llu times kept, %llu discarded, no word wrong\n",
+	       rounds, NR, (unsigned long long)kept, (unsigned long long)discarded);
+	check(kept && discarded, "not all answers were seen");
+}
+
+/* Reclaim in the middle of it all */
+void test_storm(unsigned int scale)
+{
+	const double end = now() + 10 * scale;
+	uint64_t kept = 0, discarded = 0, dropped;
+	struct load load;
+
+	start(&load);
+	while (now() < end)
+		reclaim_slab();
+	dropped = counter("nr_dropped_volatile");
+	stop(&load, &kept, &discarded);
+	printf("reclaim against %u vCPUs: %llu frames dropped, %llu times kept, %llu discarded, no word wrong\n",
+	       NR, (unsigned long long)dropped, (unsigned long long)kept,
+	       (unsigned long long)discarded);
+	check(kept && dropped, "not all was seen");
+}
+
+/* VMs that end while their memory is being dropped, and while statistics are read */
+void test_destroy(unsigned int scale)
+{
+	uint64_t kept = 0, discarded = 0;
+	unsigned int rounds = 10 * scale;
+	pid_t reader;
+
+	reader = fork();
+	check(reader >= 0, "fork: %m");
+	if (!reader) {
+		execl("/bin/sh", "sh", "-c",
+		      "while :; do cat /sys/kernel/debug/pagehint_kvm/*/* >/dev/null 2>&1; done",
+		      NULL);
+		_exit(127);
+	}
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct load load;
+
+		start(&load);
+		for (unsigned int j = 0; j < 3; j++)
+			reclaim_slab();
+		stop(&load, &kept, &discarded);
+		/* Now and then unload meets the end of a VM. */
+		if (i % 3 == 2) {
+			module_unload();
+			module_load("");
+		}
+	}
+	kill_child(reader);
+	printf("%u VMs ended under reclaim and readers of statistics\n", rounds);
+}
