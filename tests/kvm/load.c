@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include <pagehint.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "tests.h"
@@ -122,6 +124,7 @@ void test_destroy(unsigned int scale)
 	reader = fork();
 	check(reader >= 0, "fork: %m");
 	if (!reader) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl("/bin/sh", "sh", "-c",
 		      "while :; do cat /sys/kernel/debug/pagehint_kvm/*/* >/dev/null 2>&1; done",
 		      NULL);

@@ -27,6 +27,7 @@ static const struct test tests[] = {
 	{ "unload", test_unload, "the module goes under the calls of several vCPUs" },
 	{ "storm", test_storm, "reclaim against several vCPUs" },
 	{ "destroy", test_destroy, "VMs that end meanwhile" },
+	{ "pressure", test_pressure, "the host runs out of memory" },
 };
 
 void fail(const char *format, ...)

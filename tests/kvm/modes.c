@@ -61,6 +61,8 @@ static void real(struct vcpu *vcpu, struct kvm_sregs *sregs)
 static void management(struct vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	(void)sregs;
+	/* Memory of its own, which is the same here */
+	machine_slot(vcpu->machine, 1 << 16, 0, vcpu->machine->low, LOW_BYTES, 0);
 	memcpy(vcpu->machine->low + SMM_CODE, code, sizeof(code));
 	check(!ioctl(vcpu->fd, KVM_SMI), "KVM_SMI: %m");
 }

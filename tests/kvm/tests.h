@@ -37,4 +37,7 @@ void test_unload(unsigned int scale);
 void test_storm(unsigned int scale);
 void test_destroy(unsigned int scale);
 
+/* pressure.c */
+void test_pressure(unsigned int scale);
+
 #endif /* _TESTS_H */
