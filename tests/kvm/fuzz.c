@@ -68,11 +68,16 @@ static uint64_t odd_number(struct model *model)
 	uint64_t power = 1ULL << below(model, 64);
 
 	switch (below(model, 5)) {
-	case 0: return power;
-	case 1: return power - 1;
-	case 2: return power + below(model, 4096);
-	case 3: return -below(model, 4096);
-	default: return draw(model);
+	case 0:
+		return power;
+	case 1:
+		return power - 1;
+	case 2:
+		return power + below(model, 4096);
+	case 3:
+		return -below(model, 4096);
+	default:
+		return draw(model);
 	}
 }
 
@@ -95,11 +100,21 @@ static void draw_entry(struct model *model, struct pagehint_hc_entry *entry, boo
 		if (entry->gfn < 2 * LOW_BYTES / PAGE_BYTES)
 			entry->gfn = GFN + FRAMES - 1;
 		break;
-	case 1: entry->nr_frames = (uint32_t)odd_number(model); break;
-	case 2: entry->state = (uint8_t)draw(model); break;
-	case 3: entry->reserved = (uint16_t)(1 << below(model, 16)); break;
-	case 4: entry->gfn = GFN + FRAMES - 1 + below(model, 3); break;
-	case 5: entry->nr_frames = 0; break;
+	case 1:
+		entry->nr_frames = (uint32_t)odd_number(model);
+		break;
+	case 2:
+		entry->state = (uint8_t)draw(model);
+		break;
+	case 3:
+		entry->reserved = (uint16_t)(1 << below(model, 16));
+		break;
+	case 4:
+		entry->gfn = GFN + FRAMES - 1 + below(model, 3);
+		break;
+	case 5:
+		entry->nr_frames = 0;
+		break;
 	case 6:
 		entry->gfn = GFN_END - below(model, 4);
 		entry->nr_frames = (uint32_t)below(model, 6);
@@ -130,20 +145,27 @@ static void draw_call(struct model *model, struct call *call)
 		draw_entry(model, &call->entries[i], call->operation == PAGEHINT_HC_MAKE_STABLE);
 	if (one_in(model, 2)) {
 		switch (below(model, 6)) {
-		case 0: call->operation = odd_number(model); break;
-		case 1: 
+		case 0:
+			call->operation = odd_number(model);
+			break;
+		case 1:
 			call->gpa = places[below(model, 7)];
 			call->in_memory = false;
 			memcpy(call->entries, model->read_only, PAGE_BYTES);
 			break;
-		case 2: call->gpa += 1 + below(model, 15); break;
+		case 2:
+			call->gpa += 1 + below(model, 15);
+			break;
 		case 3:
 			call->count = below(model, 2) ? odd_number(model) : 0;
 			if (call->count > 0 && call->count <= 256)
 				call->count = 257;
 			break;
-		case 4: call->cookie = below(model, 2) ? odd_number(model) : 0; break;
-		case 5:	/* across a page's end */
+		case 4:
+			call->cookie = below(model, 2) ? odd_number(model) : 0;
+			break;
+		case 5:
+			/* across a page's end */
 			call->gpa = page + PAGE_BYTES - 16;
 			call->count = 2;
 			break;
@@ -270,7 +292,8 @@ static void do_call(struct model *model, struct call *call)
 	if (call->in_memory && call->gpa < LOW_BYTES)
 		entries = (void *)(model->vcpu->machine->low + call->gpa / 16 * 16);
 	/* Where a vector would be too long, only what the page has */
-	if (entries && call->count <= 256 && call->gpa % PAGE_BYTES + call->count * 16 <= PAGE_BYTES)
+	if (entries && call->count <= 256 &&
+	    call->gpa % PAGE_BYTES + call->count * 16 <= PAGE_BYTES)
 		memcpy(entries, call->entries, call->count * 16);
 	if (call->operation == PAGEHINT_HC_QUERY && entries)
 		memset(entries, 0, sizeof(*answer) < PAGE_BYTES - call->gpa % PAGE_BYTES ?
@@ -315,7 +338,8 @@ static void check_contents(struct model *model, const uint8_t *memory)
 			uint64_t address = GPA + i * PAGE_BYTES + j * 8;
 			uint64_t expected = model->dropped[i] ? 0 : pattern(address, 1);
 
-			check(word[j] == expected, "%s frame %llu: expected %#llx at %#llx, found %#llx",
+			check(word[j] == expected,
+			      "%s frame %llu: expected %#llx at %#llx, found %#llx",
 			      model->dropped[i] ? "unused" : "other", (unsigned long long)i,
 			      (unsigned long long)expected, (unsigned long long)address,
 			      (unsigned long long)word[j]);
@@ -403,8 +427,9 @@ void test_fuzz(unsigned int scale)
 	check_canary(read_only + part, CANARY, "memory above the read-only");
 	call_expect(&second.vcpus[0], second_cookie, GPA, FRAMES, PAGEHINT_HC_RESULT_KEPT);
 	vcpu_check(&second.vcpus[0], GPA, FRAMES, 7, "the other VM");
-	printf("%llu malformed calls survived, of %llu; all answered as the contract says, no foreign page touched\n",
+	printf("%llu malformed calls survived, of %llu, all answered as the contract says; ",
 	       (unsigned long long)model.nr_malformed, (unsigned long long)model.nr_calls);
+	printf("no foreign page touched\n");
 	machine_close(&second);
 	machine_close(&machine);
 }

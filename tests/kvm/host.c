@@ -122,7 +122,8 @@ static void find_directory(char *path, size_t bytes)
 
 	check(directory, STATISTICS ": %m");
 	while ((entry = readdir(directory))) {
-		if (sscanf(entry->d_name, "%u-%u", &pid, &number) != 2 || pid != (unsigned int)getpid())
+		if (sscanf(entry->d_name, "%u-%u", &pid, &number) != 2 ||
+		    pid != (unsigned int)getpid())
 			continue;
 		if (!found || number > newest)
 			newest = number;

@@ -91,7 +91,7 @@ void test_unload(unsigned int scale)
 		vcpu_wait_rounds(&load.machine.vcpus[0], done + 2);
 	}
 	stop(&load, &kept, &discarded);
-	printf("unloaded and loaded %u times under %u vCPUs: %llu times kept, %llu discarded, no word wrong\n",
+	printf("loaded %u times under %u vCPUs: %llu times kept, %llu discarded, no word wrong\n",
 	       rounds, NR, (unsigned long long)kept, (unsigned long long)discarded);
 	check(kept && discarded, "not all answers were seen");
 }
@@ -108,7 +108,7 @@ void test_storm(unsigned int scale)
 		reclaim_slab();
 	dropped = counter("nr_dropped_volatile");
 	stop(&load, &kept, &discarded);
-	printf("reclaim against %u vCPUs: %llu frames dropped, %llu times kept, %llu discarded, no word wrong\n",
+	printf("%u vCPUs: %llu frames dropped, %llu times kept, %llu discarded, no word wrong\n",
 	       NR, (unsigned long long)dropped, (unsigned long long)kept,
 	       (unsigned long long)discarded);
 	check(kept && dropped, "not all was seen");

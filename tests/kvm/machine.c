@@ -44,7 +44,11 @@ static void set_long_mode(struct vcpu *vcpu)
 
 	check(!ioctl(vcpu->fd, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS: %m");
 	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.fs = data;
+	sregs.gs = data;
+	sregs.ss = data;
 	sregs.cr3 = PML4;
 	sregs.cr4 = 0x20;		/* PAE */
 	sregs.cr0 = 0x80050033;		/* PG AM WP NE ET MP PE */

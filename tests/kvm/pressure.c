@@ -106,7 +106,7 @@ void test_pressure(unsigned int scale)
 	check(waitpid(child, &status, 0) == child && WIFEXITED(status),
 	      "the process that took %zu MiB was killed; of %zu volatile frames %llu were dropped",
 	      taken / MIB, pages, (unsigned long long)dropped);
-	printf("a process took %zu MiB: volatile memory of the guest %zu KiB before, %zu KiB after, %llu frames dropped by the shrinker\n",
+	printf("a process took %zu MiB: volatile %zu KiB before, %zu after; %llu frames dropped\n",
 	       taken / MIB, before, after, (unsigned long long)dropped);
 	check(dropped, "nothing was dropped");
 	/* Page by page: kept and right, or discarded */

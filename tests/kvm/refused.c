@@ -212,7 +212,8 @@ static void try_kind(const struct kind *kind)
 	if (kind->fills)
 		vcpu_fill(vcpu, GPA, kind->pages, 1);
 	call_unused(vcpu, cookie, GPA, kind->pages);
-	check(counter(kind->counter) == expected(kind), "%s, unused: expected %s to be %llu, found %llu",
+	check(counter(kind->counter) == expected(kind),
+	      "%s, unused: expected %s to be %llu, found %llu",
 	      kind->name, kind->counter, (unsigned long long)expected(kind),
 	      (unsigned long long)counter(kind->counter));
 	check(!counter("nr_dropped_unused"), "%s: dropped", kind->name);

@@ -93,7 +93,7 @@ void test_reset(unsigned int scale)
 	call_raw(vm.vcpu, PAGEHINT_HC_SET_STATE, 1, 1, vm.cookie);
 	expect_answer(&vm, -PAGEHINT_HC_ESTALE, "after a malformed call");
 	expect_new(&vm, "after a malformed call");
-	printf("reset, query and a malformed call each make the host forget, and the guest hears of it\n");
+	printf("reset, query, malformed call: the host forgets, and the guest hears of it\n");
 	machine_close(&vm.machine);
 }
 
@@ -113,7 +113,7 @@ void test_reload(unsigned int scale)
 		machine_close(&vm.machine);
 		munmap(vm.memory, BYTES);
 	}
-	printf("unloaded and loaded %u times under a VM with volatile memory dropped: all of it discarded\n",
+	printf("loaded anew %u times under a VM with dropped pages: all discarded\n",
 	       2 * scale);
 }
 

@@ -66,7 +66,8 @@ void reclaim_volatile(uint64_t frames)
 	const double deadline = now() + 60;
 
 	while (counter("volatile_absent") < frames) {
-		check(now() < deadline, "of %llu volatile frames only %llu were dropped in a minute",
+		check(now() < deadline,
+		      "of %llu volatile frames only %llu were dropped in a minute",
 		      (unsigned long long)frames,
 		      (unsigned long long)counter("volatile_absent"));
 		reclaim_slab();

@@ -95,7 +95,7 @@ void test_slots(unsigned int scale)
 	dropped = counter("nr_dropped_unused") - dropped;
 	check(dropped, "nothing was dropped in all these rounds");
 	check(counter("nr_calls_refused"), "no call met a slot that was gone");
-	printf("%u times a slot went or moved during calls: %llu frames dropped in slots, none outside; %llu calls refused\n",
+	printf("%u times a slot went: %llu frames dropped in it, none else; %llu calls refused\n",
 	       rounds, (unsigned long long)dropped,
 	       (unsigned long long)counter("nr_calls_refused"));
 	machine_close(&machine);
