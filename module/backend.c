@@ -18,6 +18,7 @@
 const struct pagehint_backend *pagehint_backend;
 
 static const struct pagehint_backend * const backends[] = {
+	&pagehint_backend_kvm,
 	&pagehint_backend_shm,
 	&pagehint_backend_loop,
 	&pagehint_backend_null,
@@ -25,6 +26,7 @@ static const struct pagehint_backend * const backends[] = {
 
 /* What auto tries: backends with a host behind them. */
 static const struct pagehint_backend * const automatic[] = {
+	&pagehint_backend_kvm,
 	&pagehint_backend_shm,
 };
 
@@ -94,7 +96,7 @@ int pagehint_backend_open(const char *name)
 		if (err == -ENOMEM)
 			return err;
 	}
-	pr_err("backend auto found no host: give the VM one of the devices above, or load with backend=null (dry run) or backend=loop (test)\n");
+	pr_err("backend auto found no host: see the lines above for what each of them needs, or load with backend=null (dry run) or backend=loop (test)\n");
 	return -EOPNOTSUPP;
 }
 

@@ -12,17 +12,23 @@
 #include <linux/ktime.h>
 #include <linux/percpu.h>
 
+#include <pagehint/backend.h>
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
+#include <pagehint/table.h>
 #include <uapi/pagehint.h>
 
 #include "trace.h"
 
 u8 pagehint_wait_not_busy(u8 *byte)
 {
-	u64 begin = ktime_get_mono_fast_ns(), ns;
+	u64 begin, ns;
 	u8 state;
 
+	/* A host that is told by calls is not waited for, but asked. */
+	if (pagehint_backend->settle)
+		return pagehint_backend->settle(byte);
+	begin = ktime_get_mono_fast_ns();
 	do {
 		cpu_relax();
 		state = READ_ONCE(*byte);
@@ -41,4 +47,23 @@ u8 pagehint_wait_not_busy(u8 *byte)
 	if (!irqs_disabled())
 		trace_pagehint_busy_wait(ns);
 	return state;
+}
+
+/**
+ * pagehint_wait_folio_not_busy - wait for the host before a folio becomes stable
+ * @first: state of its first frame
+ * @nr_frames: how many it has
+ *
+ * So that as little as possible of the wait is one with interrupts off.
+ *
+ * Context: any but NMI.
+ */
+void pagehint_wait_folio_not_busy(u8 *first, unsigned long nr_frames)
+{
+	const struct pagehint_span folio = { first - pagehint_table.bytes, nr_frames };
+
+	if (pagehint_backend->ask)
+		pagehint_backend->ask(&folio, 1);
+	else
+		pagehint_wait_not_busy(first);
 }

@@ -234,3 +234,39 @@ int pagehint_check_host(const struct pagehint_header *header, bool need_zeros,
 			      "init_on_free=1 needs a host whose dropped pages read as zeros (feature bit 3): upgrade pagehintd or boot with init_on_free=0");
 	return 0;
 }
+
+/**
+ * pagehint_check_answer - can we speak with the host that answered a query?
+ * @ret: what the call returned
+ * @host: what it wrote
+ * @need_zeros: as in pagehint_check_host()
+ * @why: the sentence when refused
+ *
+ * Return: 0, -EOPNOTSUPP (no host, or it lacks something) or -EPROTO (version or
+ * features).
+ */
+int pagehint_check_answer(long ret, const struct pagehint_hc_query *host, bool need_zeros,
+			  char *why)
+{
+	if (ret)
+		return refuse(EOPNOTSUPP,
+			      "the KVM host does not answer (%ld): it needs the module pagehint_kvm, loaded before the guest loads this one",
+			      ret);
+	if (host->version != PAGEHINT_VERSION)
+		return refuse(EPROTO,
+			      "the KVM host speaks version %u of the hypercalls and this module version %u: upgrade the older of pagehint_kvm.ko and pagehint.ko",
+			      host->version, PAGEHINT_VERSION);
+	if (host->features & ~PAGEHINT_F_ALL)
+		return refuse(EPROTO,
+			      "the KVM host has features %#llx (version %u) of which this module (version %u) knows only %#llx: upgrade pagehint.ko",
+			      (unsigned long long)host->features, host->version,
+			      PAGEHINT_VERSION, PAGEHINT_F_ALL);
+	if (!(host->features & PAGEHINT_F_UNUSED) || !host->cookie || !host->max_entries)
+		return refuse(EOPNOTSUPP,
+			      "the KVM host takes no free memory (features %#llx, expected bit 0; %u entries): upgrade pagehint_kvm.ko",
+			      (unsigned long long)host->features, host->max_entries);
+	if (need_zeros && !(host->features & PAGEHINT_F_ZERO))
+		return refuse(EOPNOTSUPP,
+			      "init_on_free=1 needs a host whose dropped pages read as zeros (feature bit 3): upgrade pagehint_kvm.ko or boot with init_on_free=0");
+	return 0;
+}

@@ -69,7 +69,7 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 
 	/* The host may take its time: with interrupts on, if the caller has them on. */
 	if (pagehint_host_owns(READ_ONCE(*first)))
-		pagehint_wait_not_busy(first);
+		pagehint_wait_folio_not_busy(first, nr);
 
 	local_irq_save(flags);
 	kept = make_frames_stable(first, nr);

@@ -13,7 +13,9 @@
 #include <linux/pagevec.h>
 #include <linux/xarray.h>
 
+#include <compat/mm.h>
 #include <compat/page_cache.h>
+#include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/volatile.h>
 
@@ -40,6 +42,87 @@ bool pagehint_volatile_is_dropped(const struct folio *folio)
 	if (pfn >= pagehint_volatile_end)
 		return false;
 	return pagehint_state_is_volatile_absent(READ_ONCE(*pagehint_table_byte(pfn)));
+}
+
+/* So many folios are asked for at a time ahead of those that are gone. */
+#define ASK_AHEAD	32
+
+/* Adds a folio that the host was told of; without a reference it may be anything by now. */
+static void add_told(struct pagehint_span *spans, unsigned int *nr, struct folio *folio)
+{
+	unsigned long pfn = page_to_pfn(&folio->page), nr_frames = folio_nr_pages(folio);
+
+	if (pfn < pagehint_volatile_end && nr_frames <= 1UL << PAGEHINT_MAX_BUDDY_ORDER &&
+	    nr_frames <= pagehint_volatile_end - pfn &&
+	    pagehint_host_owns(READ_ONCE(*pagehint_table_byte(pfn))))
+		spans[(*nr)++] = (struct pagehint_span){ pfn, nr_frames };
+}
+
+/* Where the host has to be asked, a batch is one question. */
+static void ask_batch(struct folio_batch *fbatch)
+{
+	struct pagehint_span spans[PAGEVEC_SIZE];
+	unsigned int nr = 0, i;
+
+	if (!pagehint_backend->ask)
+		return;
+	for (i = 0; i < folio_batch_count(fbatch); i++)
+		add_told(spans, &nr, fbatch->folios[i]);
+	if (nr)
+		pagehint_backend->ask(spans, nr);
+}
+
+/*
+ * Where the host has to be asked, is asked for what lies behind a folio that is
+ * gone, up to the first that is there: those that were asked for in vain are told
+ * again.
+ */
+static void ask_ahead(struct address_space *mapping, pgoff_t index, pgoff_t limit)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	struct pagehint_span spans[ASK_AHEAD];
+	struct folio *folio, *last = NULL;
+	unsigned int nr = 0;
+
+	if (!pagehint_backend->ask)
+		return;
+	rcu_read_lock();
+	xas_for_each(&xas, folio, limit) {
+		if (xas_retry(&xas, folio) || xa_is_value(folio))
+			continue;
+		last = folio;
+		add_told(spans, &nr, folio);
+		if (nr < ASK_AHEAD)
+			continue;
+		pagehint_backend->ask(spans, nr);
+		nr = 0;
+		if (!pagehint_volatile_is_dropped(last))
+			break;
+	}
+	if (nr)
+		pagehint_backend->ask(spans, nr);
+	rcu_read_unlock();
+}
+
+/**
+ * pagehint_volatile_find_dropped - did the host drop a folio?
+ * @folio: any folio, without a reference too
+ *
+ * Asks it, where it has to be asked. As pagehint_volatile_is_dropped() otherwise.
+ *
+ * Context: any but NMI.
+ */
+bool pagehint_volatile_find_dropped(struct folio *folio)
+{
+	struct pagehint_span span;
+	unsigned int nr = 0;
+
+	if (pagehint_backend->ask) {
+		add_told(&span, &nr, folio);
+		if (nr)
+			pagehint_backend->ask(&span, 1);
+	}
+	return pagehint_volatile_is_dropped(folio);
 }
 
 /* The last index, up to @limit, before the first folio that is still there. */
@@ -127,6 +210,7 @@ void pagehint_volatile_settle(struct address_space *mapping,
 	unsigned int nr = folio_batch_count(fbatch), i, first = nr, behind = nr;
 	pgoff_t begin, last, counted;
 
+	ask_batch(fbatch);
 	/* From first to behind: the run that this call found gone. */
 	for (i = 0; i < nr; i++) {
 		struct folio *folio = fbatch->folios[i];
@@ -150,8 +234,10 @@ void pagehint_volatile_settle(struct address_space *mapping,
 	last = folio_next_index(fbatch->folios[behind - 1]) - 1;
 	counted = last - begin + 1;
 	put_from(fbatch, first);
-	if (behind == nr)
+	if (behind == nr) {
+		ask_ahead(mapping, last + 1, ahead(last));
 		last = dropped_up_to(mapping, last + 1, ahead(last));
+	}
 	evict(mapping, begin, last, counted);
 }
 
@@ -172,10 +258,11 @@ void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index)
 
 	rcu_read_lock();
 	folio = xa_load(&mapping->i_pages, index);
-	dropped = folio && !xa_is_value(folio) && pagehint_volatile_is_dropped(folio);
+	dropped = folio && !xa_is_value(folio) && pagehint_volatile_find_dropped(folio);
 	rcu_read_unlock();
 	if (likely(!dropped))
 		return;
+	ask_ahead(mapping, index - min(index, RUN_BEHIND), ahead(index));
 	evict(mapping, dropped_from(mapping, index - min(index, RUN_BEHIND), index),
 	      dropped_up_to(mapping, index, ahead(index)), 0);
 }

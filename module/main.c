@@ -22,6 +22,7 @@
 #include <pagehint/checks.h>
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
+#include <pagehint/parameters.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
@@ -110,6 +111,11 @@ static int apply(u32 leaving)
 			return err;
 		hinting = true;
 	}
+	if (want_cache && !caching && pagehint_backend->takes_volatile &&
+	    !pagehint_backend->takes_volatile()) {
+		pr_warn("page cache stays stable: the host takes free memory only\n");
+		return 0;
+	}
 	if (want_cache && !caching) {
 		err = pagehint_volatile_start(hinting);
 		/* At load somebody else's hook is no reason to do nothing at all. */
@@ -195,8 +201,16 @@ void pagehint_control_panic(void)
  * Parameters
  */
 
-static int refuse_value(const struct kernel_param *kp, const char *value,
-			const char *expected)
+/**
+ * pagehint_refuse_value - say why a value of a parameter is refused
+ * @kp: the parameter
+ * @value: what was wanted
+ * @expected: what would do
+ *
+ * Return: -EINVAL.
+ */
+int pagehint_refuse_value(const struct kernel_param *kp, const char *value,
+			  const char *expected)
 {
 	/* sysfs hands over the newline of an echo too. */
 	pr_err("%s=%.*s: expected %s\n", kp->name, (int)strcspn(value, "\n"),
@@ -221,7 +235,7 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	if (!value)
 		value = "1";
 	if (!parse_switch(value, &wanted))
-		return refuse_value(kp, value, "0 or 1");
+		return pagehint_refuse_value(kp, value, "0 or 1");
 	mutex_lock(&control_mutex);
 	before = *flag;
 	*flag = wanted;
@@ -256,7 +270,7 @@ MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {
 	if (pagehint_volatile_set_file_systems(value))
-		return refuse_value(kp, value,
+		return pagehint_refuse_value(kp, value,
 				    "names of file systems with commas between them, 126 characters at most");
 	return 0;
 }
@@ -279,7 +293,7 @@ MODULE_PARM_DESC(volatile_filesystems, "File systems whose files' page cache may
 static int set_backend(const char *value, const struct kernel_param *kp)
 {
 	if (!pagehint_backend_known(value))
-		return refuse_value(kp, value, "auto, shm, loop or null");
+		return pagehint_refuse_value(kp, value, "auto, kvm, shm, loop or null");
 	return param_set_charp(value, kp);
 }
 
@@ -290,19 +304,14 @@ static const struct kernel_param_ops backend_ops = {
 };
 
 module_param_cb(backend, &backend_ops, &backend, 0444);
-MODULE_PARM_DESC(backend, "How the host learns: auto (first that works of: shm), shm (table in an ivshmem-plain device), loop (test: the guest drops its own frames), null (dry run); default auto");
+MODULE_PARM_DESC(backend, "How the host learns: auto (first that works of: kvm, shm), kvm (hypercalls, to a KVM host with the module pagehint_kvm), shm (table in an ivshmem-plain device), loop (test: the guest drops its own frames), null (dry run); default auto");
 
 module_param_named(shm_device, pagehint_shm_device, charp, 0444);
 MODULE_PARM_DESC(shm_device, "backend=shm: PCI address of the ivshmem-plain device, DDDD:BB:DD.F; default the first that will do");
 
-struct limits {
-	unsigned int *value;
-	unsigned int min, max;
-};
-
 static int set_limited(const char *value, const struct kernel_param *kp)
 {
-	const struct limits *limits = kp->arg;
+	const struct pagehint_limits *limits = kp->arg;
 	unsigned int number;
 	char expected[48];
 
@@ -310,7 +319,7 @@ static int set_limited(const char *value, const struct kernel_param *kp)
 	    number > limits->max) {
 		snprintf(expected, sizeof(expected), "a number from %u to %u",
 			 limits->min, limits->max);
-		return refuse_value(kp, value, expected);
+		return pagehint_refuse_value(kp, value, expected);
 	}
 	WRITE_ONCE(*limits->value, number);
 	return 0;
@@ -318,34 +327,34 @@ static int set_limited(const char *value, const struct kernel_param *kp)
 
 static int get_limited(char *buffer, const struct kernel_param *kp)
 {
-	const struct limits *limits = kp->arg;
+	const struct pagehint_limits *limits = kp->arg;
 
 	return sysfs_emit(buffer, "%u\n", READ_ONCE(*limits->value));
 }
 
-static const struct kernel_param_ops limited_ops = {
+const struct kernel_param_ops pagehint_limited_ops = {
 	.set = set_limited,
 	.get = get_limited,
 };
 
-static struct limits pause_limits = { &pagehint_loop_pause_us, 0, 10000000 };
-module_param_cb(loop_pause_us, &limited_ops, &pause_limits, 0644);
+static struct pagehint_limits pause_limits = { &pagehint_loop_pause_us, 0, 10000000 };
+module_param_cb(loop_pause_us, &pagehint_limited_ops, &pause_limits, 0644);
 MODULE_PARM_DESC(loop_pause_us, "backend=loop: pause between two rounds over the table, in microseconds, 0 to 10000000; live; default 0");
 
-static struct limits hold_limits = { &pagehint_loop_hold_us, 0, 1000 };
-module_param_cb(loop_hold_us, &limited_ops, &hold_limits, 0644);
+static struct pagehint_limits hold_limits = { &pagehint_loop_hold_us, 0, 1000 };
+module_param_cb(loop_hold_us, &pagehint_limited_ops, &hold_limits, 0644);
 MODULE_PARM_DESC(loop_hold_us, "backend=loop: time that frames stay busy before they are dropped, in microseconds, 0 to 1000; live; default 0");
 
-static struct limits batch_limits = { &pagehint_loop_batch, 1, PAGEHINT_MAX_BUSY };
-module_param_cb(loop_batch, &limited_ops, &batch_limits, 0644);
+static struct pagehint_limits batch_limits = { &pagehint_loop_batch, 1, PAGEHINT_MAX_BUSY };
+module_param_cb(loop_batch, &pagehint_limited_ops, &batch_limits, 0644);
 MODULE_PARM_DESC(loop_batch, "backend=loop: most frames dropped at a time, 1 to 512; live; default 16");
 
-static struct limits delay_limits = { &pagehint_volatile_delay_ms, 10, 60000 };
-module_param_cb(volatile_delay_ms, &limited_ops, &delay_limits, 0644);
+static struct pagehint_limits delay_limits = { &pagehint_volatile_delay_ms, 10, 60000 };
+module_param_cb(volatile_delay_ms, &pagehint_limited_ops, &delay_limits, 0644);
 MODULE_PARM_DESC(volatile_delay_ms, "A page of the page cache is left alone for one to two times so long after it was read, written or unmapped, in milliseconds, 10 to 60000; live; default 500");
 
-static struct limits cache_batch_limits = { &pagehint_volatile_batch, 1, 4096 };
-module_param_cb(volatile_batch, &limited_ops, &cache_batch_limits, 0644);
+static struct pagehint_limits cache_batch_limits = { &pagehint_volatile_batch, 1, 4096 };
+module_param_cb(volatile_batch, &pagehint_limited_ops, &cache_batch_limits, 0644);
 MODULE_PARM_DESC(volatile_batch, "Pages of the page cache that are looked at before the thread that does it gives way, 1 to 4096; live; default 64");
 
 module_param_named(volatile_evict, pagehint_volatile_evicts, bool, 0644);

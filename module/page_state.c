@@ -24,9 +24,9 @@ static u8 usage_of(u8 state)
  * pagehint_state_free_slow - a frame was freed that was not plainly STABLE
  * @byte: its state
  *
- * Keeps BUSY (the host is dropping and will finish) and forgets everything
- * else: V, V|ABSENT, P, U|ABSENT, PENDING and RECOVERING become U, V|BUSY
- * becomes U|BUSY. A frame freed while UNUSED is legal: a failed memcg charge
+ * Keeps BUSY (the host is dropping and will finish; with ABSENT a call is under
+ * way, see vector.h) and forgets everything else: V, V|ABSENT, P, U|ABSENT, PENDING
+ * and RECOVERING become U, V|BUSY becomes U|BUSY. A frame freed while UNUSED is legal: a failed memcg charge
  * frees before mm_page_alloc.
  *
  * Context: as pagehint_state_free().
@@ -41,7 +41,7 @@ bool pagehint_state_free_slow(u8 *byte)
 		u8 seen;
 
 		if (pagehint_host_owns(old))
-			new |= PAGEHINT_BUSY;
+			new |= old & (PAGEHINT_BUSY | PAGEHINT_ABSENT);
 		seen = pagehint_cmpxchg(byte, old, new);
 		if (seen == old)
 			return usage_of(old) == PAGEHINT_STABLE;

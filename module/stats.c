@@ -21,6 +21,7 @@
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
+#include <pagehint/vector.h>
 #include <pagehint/volatile.h>
 
 #define CREATE_TRACE_POINTS
@@ -58,6 +59,14 @@ static u64 longest_wait_ns(void)
 	return longest;
 }
 
+/* Events of claiming are none of the guest's using memory. */
+static u64 less(u64 sum, enum pagehint_counter counter)
+{
+	u64 claims = pagehint_counter_sum(counter);
+
+	return sum - min(sum, claims);
+}
+
 static int counters_show(struct seq_file *m, void *unused)
 {
 	u64 taken = pagehint_counter_sum(PAGEHINT_ALLOC_ONE_TAKEN) +
@@ -72,6 +81,9 @@ static int counters_show(struct seq_file *m, void *unused)
 			    pagehint_counter_sum(PAGEHINT_FREED_BLOCK_FRAMES) +
 			    scanned;
 
+	unused_frames = less(unused_frames, PAGEHINT_CLAIMED);
+	stable = less(stable, PAGEHINT_CLAIMED);
+	taken = less(taken, PAGEHINT_CLAIMED_AGAIN);
 	seq_printf(m, "nr_unused %llu\n", unused_frames);
 	seq_printf(m, "nr_stable %llu\n", stable);
 	seq_printf(m, "nr_cancelled %llu\n", stable - min(stable, taken));
@@ -87,6 +99,16 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_swept %llu\n", pagehint_counter_sum(PAGEHINT_SWEPT));
 	seq_printf(m, "nr_loop_discarded %llu\n",
 		   pagehint_counter_sum(PAGEHINT_LOOP_DISCARDED));
+	seq_printf(m, "nr_hypercalls %llu\n", pagehint_counter_sum(PAGEHINT_HYPERCALLS));
+	seq_printf(m, "nr_hinted %llu\n", pagehint_counter_sum(PAGEHINT_HINTED));
+	seq_printf(m, "nr_claimed %llu\n", pagehint_counter_sum(PAGEHINT_CLAIMED));
+	seq_printf(m, "nr_not_isolated %llu\n",
+		   pagehint_counter_sum(PAGEHINT_NOT_ISOLATED));
+	seq_printf(m, "nr_host_told %llu\n", pagehint_counter_sum(PAGEHINT_HOST_TOLD));
+	seq_printf(m, "nr_host_kept %llu\n", pagehint_counter_sum(PAGEHINT_HOST_KEPT));
+	seq_printf(m, "nr_host_gone %llu\n", pagehint_counter_sum(PAGEHINT_HOST_GONE));
+	seq_printf(m, "nr_host_repaid %llu\n",
+		   pagehint_counter_sum(PAGEHINT_HOST_REPAID));
 	seq_printf(m, "nr_volatile_candidates %llu\n",
 		   pagehint_counter_sum(PAGEHINT_CANDIDATES));
 	seq_printf(m, "nr_volatile %llu\n",
@@ -123,6 +145,8 @@ static int states_show(struct seq_file *m, void *unused)
 		{ PAGEHINT_VOLATILE, "volatile" },
 		{ PAGEHINT_VOLATILE | PAGEHINT_ABSENT, "volatile_absent" },
 		{ PAGEHINT_VOLATILE | PAGEHINT_BUSY, "volatile_busy" },
+		{ PAGEHINT_UNUSED | PAGEHINT_IN_CALL, "unused_in_call" },
+		{ PAGEHINT_VOLATILE | PAGEHINT_IN_CALL, "volatile_in_call" },
 	};
 	unsigned long nr[PAGEHINT_STATE_MASK + 1] = { 0 }, other = 0, i;
 	unsigned int r;
@@ -138,6 +162,9 @@ static int states_show(struct seq_file *m, void *unused)
 		}
 	}
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		/* In a table that is shared with the host there is no such state. */
+		if (pagehint_is_in_call(names[i].state) && !pagehint_backend->ask)
+			continue;
 		seq_printf(m, "%s %lu\n", names[i].name, nr[names[i].state]);
 		nr[names[i].state] = 0;
 	}

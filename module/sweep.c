@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 
+#include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/volatile.h>
 
@@ -98,6 +99,8 @@ void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames)
 	unsigned long end = min(pfn + nr_frames, pagehint_table.nr_bytes);
 	unsigned long deadline = jiffies + SWEEP_PATIENCE, nr_wrong = 0;
 
+	if (pagehint_backend->ask_each)
+		pagehint_backend->ask_each(pfn, nr_frames);
 	for (; pfn < end; pfn++) {
 		bool is = pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
 

@@ -21,6 +21,7 @@
 #include <compat/call.h>
 #include <compat/ftrace.h>
 #include <compat/hooks.h>
+#include <pagehint/backend.h>
 #include <pagehint/hooks.h>
 #include <pagehint/unused.h>
 
@@ -101,10 +102,12 @@ static void set_original_isolate(unsigned long address)
 /* Under zone->lock with interrupts off: the block cannot be seen before this. */
 static noinline __used int wrap_isolate(struct page *page, unsigned int order)
 {
-	int taken;
+	int taken = 0;
 
 	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
-	taken = PAGEHINT_CALL(original_isolate)(page, order);
+	if (!static_branch_unlikely(&pagehint_by_calls) ||
+	    pagehint_kvm_may_isolate(page_to_pfn(page), order))
+		taken = PAGEHINT_CALL(original_isolate)(page, order);
 	if (taken)
 		pagehint_unused_alloc(page_to_pfn(page), order);
 	pagehint_count(PAGEHINT_CALLS_ISOLATE, 1);

@@ -148,7 +148,7 @@ static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PRO
 		bool dropped = false;
 
 		if (unlikely(!pagehint_folio_is_stable(folio))) {
-			dropped = pagehint_volatile_is_dropped(folio);
+			dropped = pagehint_volatile_find_dropped(folio);
 			if (!dropped || pagehint_left_out("uptodate_retest"))
 				pagehint_volatile_use(folio);
 		}

@@ -6,10 +6,21 @@
 #ifndef _PAGEHINT_BACKEND_H
 #define _PAGEHINT_BACKEND_H
 
+#include <linux/jump_label.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
 #include <pagehint/checks.h>
+
+/**
+ * struct pagehint_span - frames that belong together
+ * @pfn: the first
+ * @nr_frames: how many; all of them in the table
+ */
+struct pagehint_span {
+	unsigned long pfn;
+	unsigned long nr_frames;
+};
 
 /**
  * struct pagehint_backend - one way to a host
@@ -25,13 +36,19 @@
  * @going_offline: this memory is to go: give back what the backend holds there
  * @going_online: memory comes back, perhaps in another place of the host's: on
  *	return the host acts on no hint of it until the next lease_begin
+ * @takes_volatile: may page cache be dropped by this host? NULL: yes
+ * @ask: of these folios some frames are BUSY: on return they are not, but for those
+ *	that another CPU just asks for. NULL: the host shares the table, and is waited for
+ * @ask_each: the same for frames by themselves; process context, may sleep
+ * @settle: pagehint_wait_not_busy() of a host that is told by calls
  * @nr_dropped: counts what the host drops, and starts anew with each lease; NULL
  *	if it drops nothing
  * @show: what debugfs says of it
  *
  * Context: process, under control_mutex, but for lease_end_atomic, nr_dropped (any), and
  * for going_offline and going_online (either may be NULL), which are called with
- * the hotplug locks held and without control_mutex.
+ * the hotplug locks held and without control_mutex; ask and settle: any but NMI, and
+ * not under zone->lock.
  */
 struct pagehint_backend {
 	const char *name;
@@ -42,10 +59,15 @@ struct pagehint_backend {
 	void (*lease_end_atomic)(u32 leaving);
 	void (*going_offline)(unsigned long pfn, unsigned long nr_pages);
 	void (*going_online)(void);
+	bool (*takes_volatile)(void);
+	void (*ask)(const struct pagehint_span *spans, unsigned int nr);
+	void (*ask_each)(unsigned long pfn, unsigned long nr_frames);
+	u8 (*settle)(u8 *byte);
 	u64 (*nr_dropped)(void);
 	void (*show)(struct seq_file *m);
 };
 
+extern const struct pagehint_backend pagehint_backend_kvm;
 extern const struct pagehint_backend pagehint_backend_shm;
 extern const struct pagehint_backend pagehint_backend_loop;
 extern const struct pagehint_backend pagehint_backend_null;
@@ -56,6 +78,13 @@ extern const struct pagehint_backend *pagehint_backend;
 int pagehint_backend_open(const char *name);
 void pagehint_backend_close(void);
 bool pagehint_backend_known(const char *name);
+
+/*
+ * On while the host is told by calls: then whoever isolates a free block asks first
+ * whether he may, because no call is made under zone->lock. module/kvm_deliver.c
+ */
+DECLARE_STATIC_KEY_FALSE(pagehint_by_calls);
+bool pagehint_kvm_may_isolate(unsigned long pfn, unsigned int order);
 
 /* Table memory of the guest's own, for backends without a device. */
 int pagehint_own_table_open(char *why);

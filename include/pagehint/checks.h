@@ -69,5 +69,7 @@ int pagehint_check_caching(enum pagehint_caching caching, u64 address, char *why
 int pagehint_check_header(const struct pagehint_header *header, char *why);
 int pagehint_check_host(const struct pagehint_header *header, bool need_zeros,
 			char *why);
+int pagehint_check_answer(long ret, const struct pagehint_hc_query *host, bool need_zeros,
+			  char *why);
 
 #endif /* _PAGEHINT_CHECKS_H */

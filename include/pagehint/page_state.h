@@ -60,7 +60,7 @@ static inline bool pagehint_state_is_volatile(u8 state)
 /* Volatile, and the host has its content no more. */
 static inline bool pagehint_state_is_volatile_absent(u8 state)
 {
-	return pagehint_state_is_volatile(state) && state & PAGEHINT_ABSENT;
+	return (state & PAGEHINT_STATE_MASK) == (PAGEHINT_VOLATILE | PAGEHINT_ABSENT);
 }
 
 /**

@@ -57,5 +57,6 @@ typedef uint64_t u64;
  * Return: the byte without BUSY.
  */
 u8 pagehint_wait_not_busy(u8 *byte);
+void pagehint_wait_folio_not_busy(u8 *first, unsigned long nr_frames);
 
 #endif /* _PAGEHINT_PLATFORM_H */

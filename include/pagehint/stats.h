@@ -43,6 +43,15 @@ enum pagehint_counter {
 	PAGEHINT_REFAULTED,		/* frames found gone by somebody who reads */
 	PAGEHINT_VOLATILE_EVICTED,	/* frames taken out of the cache for readahead */
 	PAGEHINT_VOLATILE_IMPOSSIBLE,	/* frames said to be dropped that were never offered */
+	PAGEHINT_HYPERCALLS,		/* backend kvm: calls */
+	PAGEHINT_HINTED,		/* free frames the host was told of */
+	PAGEHINT_CLAIMED,		/* frames claimed for that, and put back */
+	PAGEHINT_CLAIMED_AGAIN,		/* those of them it had been told of before */
+	PAGEHINT_NOT_ISOLATED,		/* blocks that could not be isolated for now */
+	PAGEHINT_HOST_TOLD,		/* volatile frames the host was told of */
+	PAGEHINT_HOST_KEPT,		/* and asked for, and they were there */
+	PAGEHINT_HOST_GONE,		/* or were not */
+	PAGEHINT_HOST_REPAID,		/* or were freed meanwhile */
 	PAGEHINT_CANDIDATES,		/* folios marked by events */
 	PAGEHINT_CALLS_SETTLE,
 	PAGEHINT_CALLS_COPY,

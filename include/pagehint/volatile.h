@@ -86,6 +86,7 @@ void pagehint_volatile_free(unsigned long pfn, unsigned int order);
 
 /* module/evict.c */
 bool pagehint_volatile_is_dropped(const struct folio *folio);
+bool pagehint_volatile_find_dropped(struct folio *folio);
 void pagehint_volatile_settle(struct address_space *mapping,
 			      struct folio_batch *fbatch);
 void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index);

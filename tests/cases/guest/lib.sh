@@ -45,6 +45,16 @@ unload()
 	nothing_left
 }
 
+# The host that takes everything it may, as fast as it can: backend loop, or (hostile=kvm)
+# one that is told by calls.
+load_hostile()
+{
+	case ${hostile:-loop} in
+	loop)	load backend=loop "$@" ;;
+	kvm)	load_test backend=kvm fake_host=1 order=0 kvm_delay_ms=20 "$@" ;;
+	esac
+}
+
 # nothing_left: no trace of the module in the kernel
 nothing_left()
 {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between the files of backend kvm; include/pagehint/backend.h is for the rest. */
+#ifndef _PAGEHINT_KVM_H
+#define _PAGEHINT_KVM_H
+
+#include <linux/types.h>
+
+#include <pagehint/vector.h>
+
+/* module/backend_kvm.c */
+unsigned int pagehint_kvm_say(unsigned int operation, struct pagehint_vector *vector);
+bool pagehint_kvm_connected(void);
+bool pagehint_kvm_takes_volatile(void);
+int pagehint_kvm_connect(void);
+unsigned int pagehint_kvm_min_order(void);
+unsigned int pagehint_kvm_entries(void);
+
+/* module/kvm_deliver.c */
+enum pagehint_kvm_kind {
+	PAGEHINT_KVM_TELL,	/* volatile, and the host does not know */
+	PAGEHINT_KVM_ASK,	/* told, and needed */
+	PAGEHINT_KVM_REPAY,	/* told, and freed since */
+};
+
+struct pagehint_span;
+int pagehint_kvm_deliver_open(void);
+void pagehint_kvm_deliver_close(void);
+void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_span *spans,
+			  unsigned int nr);
+void pagehint_kvm_ask(const struct pagehint_span *spans, unsigned int nr);
+void pagehint_kvm_ask_each(unsigned long pfn, unsigned long nr_frames);
+u8 pagehint_kvm_settle(u8 *byte);
+u64 pagehint_kvm_nr_gone(void);
+
+/* module/kvm_worker.c */
+int pagehint_kvm_worker_start(void);
+void pagehint_kvm_worker_stop(void);
+
+/* module/kvm_claim.c */
+int pagehint_kvm_claim_open(char *why);
+void pagehint_kvm_claim_close(void);
+void pagehint_kvm_claim(unsigned long pfn, unsigned long end);
+void pagehint_kvm_claim_flush(void);
+
+/* Parameters: module/kvm_parameters.c */
+extern int pagehint_order;
+extern unsigned int pagehint_kvm_delay_ms;
+extern unsigned int pagehint_kvm_batch;
+extern bool pagehint_kvm_drain;
+
+/* A host inside of the guest, for VMs without KVM: module/fake_host.c */
+#ifdef PAGEHINT_TEST
+extern bool pagehint_fake_host;
+int pagehint_fake_host_open(void);
+void pagehint_fake_host_close(void);
+long pagehint_fake_host_call(unsigned int operation, unsigned long gpa,
+			     unsigned long count, unsigned long cookie);
+#else
+#define pagehint_fake_host	false
+static inline int pagehint_fake_host_open(void) { return 0; }
+static inline void pagehint_fake_host_close(void) { }
+static inline long pagehint_fake_host_call(unsigned int operation, unsigned long gpa,
+					   unsigned long count, unsigned long cookie)
+{
+	return -PAGEHINT_HC_ENOSYS;
+}
+#endif
+
+#endif /* _PAGEHINT_KVM_H */

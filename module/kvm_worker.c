@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Backend kvm, in the background: a thread looks through the table, as a host that
+ * shares it would, and passes on what is new: frames that became volatile, frames
+ * that were freed since the host was told, and free memory (module/kvm_claim.c).
+ *
+ * The table is what is gathered: nothing is added to the paths on which frames
+ * change state, and what changes back before the thread comes by was cancelled for
+ * nothing. A pass reads a byte a frame, 256 KiB for each GiB.
+ *
+ * Context: the thread; started and stopped under control_mutex.
+ */
+#include <pagehint/log.h>
+
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/sched.h>
+
+#include <pagehint/backend.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+#include <pagehint/stats.h>
+#include <pagehint/table.h>
+
+#include "kvm.h"
+
+/* So many frames are looked at for all of it before the next ones. */
+#define CHUNK	4096UL
+
+/* No longer: so many frames are locked or looked at with interrupts off. */
+#define MAX_SPAN	512UL
+
+/* While the host is gone, or has no module, it is queried so often. */
+#define RECONNECT	(10 * HZ)
+
+static struct task_struct *thread;
+
+struct collection {
+	enum pagehint_kvm_kind kind;
+	unsigned int nr;
+	struct pagehint_span spans[PAGEHINT_VECTOR_MAX];
+};
+
+static struct collection untold = { .kind = PAGEHINT_KVM_TELL };
+static struct collection owed = { .kind = PAGEHINT_KVM_REPAY };
+
+static bool stopping(void)
+{
+	return kthread_should_stop();
+}
+
+static void send(struct collection *collection)
+{
+	pagehint_kvm_deliver(collection->kind, collection->spans, collection->nr);
+	collection->nr = 0;
+}
+
+static void collect(struct collection *collection, unsigned long pfn)
+{
+	if (collection->nr) {
+		struct pagehint_span *last = &collection->spans[collection->nr - 1];
+
+		if (last->pfn + last->nr_frames == pfn && last->nr_frames < MAX_SPAN) {
+			last->nr_frames++;
+			return;
+		}
+	}
+	if (collection->nr >= pagehint_kvm_entries())
+		send(collection);
+	collection->spans[collection->nr++] = (struct pagehint_span){ pfn, 1 };
+}
+
+/* Nothing to say of any of eight frames: the usual cases. */
+static bool is_dull(u64 word)
+{
+	const u64 hinted = 0x0101010101010101ULL * (PAGEHINT_UNUSED | PAGEHINT_ABSENT);
+
+	return !word || word == hinted;
+}
+
+/* Returns whether there is free memory that the host was not told of. */
+static bool look_through(unsigned long pfn, unsigned long end, bool tells)
+{
+	bool is_free = false;
+
+	while (pfn < end) {
+		const u8 *byte = pagehint_table_byte(pfn);
+		u8 state;
+
+		if (IS_ALIGNED(pfn, 8) && pfn + 8 <= end &&
+		    is_dull(READ_ONCE(*(const u64 *)byte))) {
+			pfn += 8;
+			continue;
+		}
+		state = READ_ONCE(*byte);
+		if (state == PAGEHINT_UNUSED)
+			is_free = true;
+		else if (pagehint_is_owed(state))
+			collect(&owed, pfn);
+		else if (tells && pagehint_is_untold(state))
+			collect(&untold, pfn);
+		pfn++;
+	}
+	return is_free;
+}
+
+static void pass(void)
+{
+	bool tells = pagehint_kvm_takes_volatile();
+	unsigned int i;
+
+	if (READ_ONCE(pagehint_kvm_drain))
+		pagehint_drain_all_pages();
+	for (i = 0; i < pagehint_table.nr_ranges; i++) {
+		unsigned long pfn = pagehint_table.ranges[i].gfn;
+		unsigned long end = pfn + pagehint_table.ranges[i].nr_frames;
+
+		while (pfn < end && !stopping() && pagehint_kvm_connected()) {
+			unsigned long next = min(round_down(pfn, CHUNK) + CHUNK, end);
+
+			if (look_through(pfn, next, tells))
+				pagehint_kvm_claim(pfn, next);
+			pfn = next;
+			cond_resched();
+		}
+	}
+	send(&owed);
+	send(&untold);
+	pagehint_kvm_claim_flush();
+}
+
+/* What the host said was lost, or it was: whatever it was told counts as gone. */
+static void reconnect(void)
+{
+	static unsigned long next;
+
+	if (next && time_before(jiffies, next))
+		return;
+	/* Not connected: nobody is asked, all of it is gone, and leaves the page cache. */
+	pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
+	if (!pagehint_kvm_connect())
+		pr_info("backend kvm: the host forgot what it was told, and is told anew\n");
+	next = jiffies + RECONNECT;
+}
+
+static int worker(void *unused)
+{
+	while (!stopping()) {
+		if (!pagehint_kvm_connected())
+			reconnect();
+		if (pagehint_kvm_connected())
+			pass();
+		schedule_timeout_interruptible(msecs_to_jiffies(READ_ONCE(pagehint_kvm_delay_ms)));
+	}
+	return 0;
+}
+
+/**
+ * pagehint_kvm_worker_start - begin to tell the host
+ *
+ * Return: 0, or an error with a line in the log.
+ */
+int pagehint_kvm_worker_start(void)
+{
+	struct task_struct *task;
+	int err = pagehint_fail_point();
+
+	if (err)
+		return err;
+	task = kthread_run(worker, NULL, "pagehint_kvm");
+	if (IS_ERR(task)) {
+		pr_err("backend kvm: its thread did not start (error %ld): free some memory and load again\n",
+		       PTR_ERR(task));
+		return PTR_ERR(task);
+	}
+	thread = task;
+	return 0;
+}
+
+/**
+ * pagehint_kvm_worker_stop - say nothing more of what is new
+ *
+ * Waits for the call that is under way: on return no block is claimed.
+ */
+void pagehint_kvm_worker_stop(void)
+{
+	if (thread)
+		kthread_stop(thread);
+	thread = NULL;
+}
