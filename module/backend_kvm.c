@@ -55,11 +55,14 @@ static long call(unsigned int operation, void *memory, unsigned long count, u64 
 	return pagehint_hypercall(operation, gpa, count, with);
 }
 
-/* Any context. On return the host drops nothing that it was told of before. */
+/*
+ * Any context. On return the host drops nothing that it was told of before. In this
+ * order: with no cookie nobody asks the host before a frame is used again.
+ */
 static void forget(void)
 {
-	WRITE_ONCE(cookie, 0);
 	call(PAGEHINT_HC_QUERY, forget_page, 0, 0);
+	WRITE_ONCE(cookie, 0);
 }
 
 /*
@@ -81,6 +84,8 @@ static void lose(u64 with, long ret)
  * @vector: its entries
  *
  * A host may do a part of a vector: it is called again with the rest.
+ * The frames are locked before the cookie is read: so it is the one that they were
+ * told under, or a later one, of which the host has to know nothing of them.
  *
  * Context: any but NMI.
  * Return: the entries done, fewer than there are only if the connection is lost.

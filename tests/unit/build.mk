@@ -56,6 +56,22 @@ $(UNIT_BUILD)/kvm_%: tests/unit/kvm_%.c host/kvm/%.c host/kvm/%.h $(UNIT_HEADERS
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -Ihost/kvm -o $@ $(filter %.c,$^)
 
+# The guest's vectors of calls to KVM
+UNIT_PROGRAMS += $(UNIT_BUILD)/vector $(UNIT_BUILD)/vector_threads
+UNIT_OTHERS += test-unit-vector-mutants
+UNIT_HEADERS += include/pagehint/vector.h
+
+$(UNIT_BUILD)/vector $(UNIT_BUILD)/vector_threads: $(UNIT_BUILD)/%: tests/unit/%.c module/vector.c \
+		module/page_state.c $(UNIT_HEADERS) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $< module/vector.c \
+		$(if $(findstring threads,$@),module/page_state.c)
+
+test-unit-vector-mutants:
+	@tests/unit/vector_mutants
+
+.PHONY: test-unit-vector-mutants
+
 test-unit-kvm-mutants:
 	@tests/unit/kvm_mutants
 

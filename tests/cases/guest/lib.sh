@@ -51,7 +51,8 @@ load_hostile()
 {
 	case ${hostile:-loop} in
 	loop)	load backend=loop "$@" ;;
-	kvm)	load_test backend=kvm fake_host=1 order=0 kvm_delay_ms=20 "$@" ;;
+	kvm)	load_test backend=kvm fake_host=1 order=0 kvm_delay_ms=20 \
+			loop_hold_us=100 loop_pause_us=1000 "$@" ;;
 	esac
 }
 
