@@ -26,6 +26,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/stats.h>
+#include <pagehint/table.h>
 
 #include "kvm.h"
 
@@ -36,6 +37,7 @@ DEFINE_STATIC_KEY_FALSE(pagehint_by_calls);
 
 static u64 cookie;	/* 0: not connected */
 static long last_error;	/* why not, for people */
+static bool dying;	/* in a panic */
 
 /* Under query_mutex: written by the host. */
 static struct pagehint_hc_query *answer_page;
@@ -142,7 +144,7 @@ int pagehint_kvm_connect(void)
 
 	mutex_lock(&query_mutex);
 	err = query(why);
-	if (!err)
+	if (!err && !READ_ONCE(dying))
 		WRITE_ONCE(cookie, host.cookie);
 	if (err && err != reported)
 		pr_err("backend kvm: %s\n", why);
@@ -246,7 +248,8 @@ static int kvm_open(char *why)
 		static_branch_enable(&pagehint_by_calls);
 		return 0;
 	}
-	snprintf(why, PAGEHINT_WHY_BYTES, "no memory for a vector for each CPU: free some and load again");
+	snprintf(why, PAGEHINT_WHY_BYTES,
+		 "no memory for a vector for each CPU: free some and load again");
 	pagehint_kvm_claim_close();
 err_host:
 	free_pages_of_host();
@@ -279,16 +282,24 @@ static int kvm_lease_begin(void)
 	return err;
 }
 
-/* Calls that are under way on other CPUs say less than the host knows already. */
+/*
+ * At a reboot there still are volatile pages, and those who use them: once the host
+ * has forgotten them, what is there counts as gone, and would have to be read again.
+ */
 static void kvm_lease_end(u32 leaving, bool for_sure)
 {
 	pagehint_kvm_worker_stop();
+	pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
 	forget();
 }
 
-/* A CPU that was stopped in a call holds only frames that nobody needs now. */
+/*
+ * A CPU that was stopped in a call holds only frames that nobody needs now. One that
+ * still runs, and is the worker, does not connect again.
+ */
 static void kvm_lease_end_atomic(u32 leaving)
 {
+	WRITE_ONCE(dying, true);
 	forget();
 }
 

@@ -33,7 +33,7 @@
  */
 #define REPAY_AROUND	512UL
 
-/* In the table of ask_each(), at most so many frames are looked at for a call. */
+/* At most about so many frames are looked at with interrupts off, and locked. */
 #define LOOK_STEP	4096UL
 
 static DEFINE_PER_CPU(struct pagehint_hc_entry *, memory);
@@ -101,15 +101,18 @@ void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_spa
 
 	while (i < nr) {
 		struct pagehint_vector vector;
+		unsigned long looked = 0;
 
 		local_irq_save(flags);
-		for (begin(&vector); i < nr; i++, gfn = 0) {
+		begin(&vector);
+		for (; i < nr && looked < LOOK_STEP; i++, gfn = 0) {
 			u64 end = spans[i].pfn + spans[i].nr_frames;
 
 			gfn = kinds[kind].gather(&vector, gfn ?: spans[i].pfn, end);
 			/* No room: the rest comes with the next one. */
 			if (gfn < end)
 				break;
+			looked += spans[i].nr_frames;
 		}
 		kinds[kind].send(&vector);
 		local_irq_restore(flags);
