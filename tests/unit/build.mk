@@ -61,11 +61,15 @@ UNIT_PROGRAMS += $(UNIT_BUILD)/vector $(UNIT_BUILD)/vector_threads
 UNIT_OTHERS += test-unit-vector-mutants
 UNIT_HEADERS += include/pagehint/vector.h
 
-$(UNIT_BUILD)/vector $(UNIT_BUILD)/vector_threads: $(UNIT_BUILD)/%: tests/unit/%.c module/vector.c \
-		module/page_state.c $(UNIT_HEADERS) | setup-build setup-check
+# Includes vector.c with its loads replaced
+$(UNIT_BUILD)/vector: tests/unit/vector.c module/vector.c $(UNIT_HEADERS) | setup-build setup-check
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $< module/vector.c \
-		$(if $(findstring threads,$@),module/page_state.c)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $<
+
+$(UNIT_BUILD)/vector_threads: tests/unit/vector_threads.c module/vector.c module/page_state.c \
+			       $(UNIT_HEADERS) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
 
 test-unit-vector-mutants:
 	@tests/unit/vector_mutants

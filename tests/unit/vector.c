@@ -2,9 +2,24 @@
 /*
  * Vectors of the hypercall transport (module/vector.c), one CPU: which frames they
  * lock and name, what an answer makes of them, free blocks. Against models that
- * look at each frame by itself. What several CPUs may do is in vector_threads.c.
+ * look at each frame by itself. Between a load and the swap that follows it another
+ * CPU may have moved the frame: so vector.c is built in here, with such moves after
+ * its loads. What several CPUs do at length is in vector_threads.c.
  */
-#include <pagehint/vector.h>
+#include <pagehint/platform.h>
+
+static void meddle(u8 *byte);
+
+#undef READ_ONCE
+#define READ_ONCE(x)							\
+({									\
+	__typeof__(x) __now = __atomic_load_n(&(x), __ATOMIC_SEQ_CST);	\
+									\
+	meddle((u8 *)&(x));						\
+	__now;								\
+})
+
+#include "../../module/vector.c"
 
 #undef ARRAY_SIZE
 #include "test.h"
@@ -17,6 +32,8 @@
 #define IN_CALL	PAGEHINT_IN_CALL
 
 static u8 table[FRAMES], before[FRAMES];
+static u8 moved[FRAMES];		/* what other CPUs left */
+static bool freed[FRAMES];	/* to be freed by another CPU while they are locked */
 static struct pagehint_hc_entry entries[PAGEHINT_VECTOR_MAX];
 
 static const u8 states[] = {
@@ -39,12 +56,8 @@ static void fill(uint64_t *random)
 			table[i++] = state;
 	}
 	memcpy(before, table, sizeof(table));
-}
-
-static struct pagehint_vector vector_of(unsigned int max)
-{
-	memset(entries, 0xee, sizeof(entries));
-	return (struct pagehint_vector){ .entries = entries, .max = max, .table = table };
+	memcpy(moved, table, sizeof(table));
+	memset(freed, false, sizeof(freed));
 }
 
 enum kind { TELL, ASK, REPAY };
@@ -58,7 +71,33 @@ static bool wanted(enum kind kind, u8 state)
 	return low == (U | BUSY) || (kind == ASK && low == (V | BUSY));
 }
 
-static u64 gather(struct pagehint_vector *vector, enum kind kind, u64 gfn, u64 end)
+/* Another CPU, between a load and what follows it: it uses a volatile frame, or frees it. */
+static uint64_t meddler;	/* 0: nobody */
+
+static void meddle(u8 *byte)
+{
+	unsigned int frame = byte - table;
+
+	if (byte < table || byte >= table + FRAMES)
+		return;
+	if (freed[frame])
+		*byte = U | IN_CALL;
+	if (!meddler || test_random(&meddler) % 8)
+		return;
+	if (wanted(TELL, *byte))
+		*byte = PAGEHINT_STABLE;
+	else if ((*byte & PAGEHINT_STATE_MASK) == (V | BUSY))
+		*byte = U | BUSY;
+	moved[frame] = *byte;
+}
+
+static struct pagehint_vector vector_of(unsigned int max)
+{
+	memset(entries, 0xee, sizeof(entries));
+	return (struct pagehint_vector){ .entries = entries, .max = max, .table = table };
+}
+
+static u64 gather_kind(struct pagehint_vector *vector, enum kind kind, u64 gfn, u64 end)
 {
 	return kind == TELL ? pagehint_vector_tell(vector, gfn, end) :
 	       kind == ASK ? pagehint_vector_ask(vector, gfn, end) :
@@ -74,10 +113,11 @@ static void check_gathered(const struct pagehint_vector *vector, unsigned int fr
 
 	CHECK(vector->nr <= vector->max, "%u entries of %u", vector->nr, vector->max);
 	for (frame = 0; frame < FRAMES; frame++) {
-		bool is = frame >= gfn && frame < stop && wanted(kind, before[frame]);
+		bool is = frame >= gfn && frame < stop && wanted(kind, before[frame]) &&
+			  moved[frame] == before[frame];
 		u8 state = kind == TELL ? before[frame] : PAGEHINT_STABLE;
 
-		if (!CHECK(table[frame] == (before[frame] | (is ? IN_CALL : 0)),
+		if (!CHECK(table[frame] == (moved[frame] | (is ? IN_CALL : 0)),
 			   "frame %u: %#x became %#x", (unsigned int)frame, before[frame],
 			   table[frame]) || !is)
 			continue;
@@ -101,10 +141,10 @@ static void check_gathered(const struct pagehint_vector *vector, unsigned int fr
 }
 
 /* What becomes of a locked frame, now and after it was freed meanwhile */
-static u8 expected(enum kind kind, u8 old, bool freed, bool done, u8 result)
+static u8 expected(enum kind kind, u8 old, bool is_freed, bool done, u8 result)
 {
-	bool is_volatile = (old & PAGEHINT_USAGE_MASK) == V && !freed;
-	u8 now = freed ? U : old & (u8)~IN_CALL;
+	bool is_volatile = (old & PAGEHINT_USAGE_MASK) == V && !is_freed;
+	u8 now = is_freed ? U : old & (u8)~IN_CALL;
 
 	if (kind == TELL)
 		return now | (done ? BUSY : 0);
@@ -126,12 +166,11 @@ static void finish(struct pagehint_vector *vector, enum kind kind, uint64_t *ran
 		/* A host may write anything. */
 		entries[i].result = test_random(random) % 5;
 		for (frame = entries[i].gfn; frame < entries[i].gfn + entries[i].nr_frames; frame++) {
-			bool freed = !(test_random(random) % 4);
 			u8 now;
 
-			if (freed)
-				table[frame] = U | IN_CALL;
-			now = expected(kind, before[frame], freed, i < done, entries[i].result);
+			freed[frame] = !(test_random(random) % 4);
+			now = expected(kind, before[frame], freed[frame], i < done,
+				       entries[i].result);
 			want[frame] = now;
 			told += (now & PAGEHINT_STATE_MASK) == (V | BUSY);
 			if ((now & PAGEHINT_USAGE_MASK) != V)
@@ -169,7 +208,9 @@ static void vectors(void)
 		u64 end = gfn + test_random(&random) % (FRAMES - gfn) + 1, stop;
 
 		fill(&random);
-		stop = gather(&vector, kind, gfn, end);
+		meddler = round % 4 ? test_random(&random) | 1 : 0;
+		stop = gather_kind(&vector, kind, gfn, end);
+		meddler = 0;
 		check_gathered(&vector, 0, kind, gfn, end, stop);
 		nr += vector.nr;
 		finish(&vector, kind, &random);
