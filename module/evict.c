@@ -64,7 +64,7 @@ static void ask_batch(struct folio_batch *fbatch)
 	struct pagehint_span spans[PAGEVEC_SIZE];
 	unsigned int nr = 0, i;
 
-	if (!pagehint_backend->ask)
+	if (!static_branch_unlikely(&pagehint_by_calls))
 		return;
 	for (i = 0; i < folio_batch_count(fbatch); i++)
 		add_told(spans, &nr, fbatch->folios[i]);
@@ -84,7 +84,7 @@ static void ask_ahead(struct address_space *mapping, pgoff_t index, pgoff_t limi
 	struct folio *folio, *last = NULL;
 	unsigned int nr = 0;
 
-	if (!pagehint_backend->ask)
+	if (!static_branch_unlikely(&pagehint_by_calls))
 		return;
 	rcu_read_lock();
 	xas_for_each(&xas, folio, limit) {
@@ -117,7 +117,7 @@ bool pagehint_volatile_find_dropped(struct folio *folio)
 	struct pagehint_span span;
 	unsigned int nr = 0;
 
-	if (pagehint_backend->ask) {
+	if (static_branch_unlikely(&pagehint_by_calls)) {
 		add_told(&span, &nr, folio);
 		if (nr)
 			pagehint_backend->ask(&span, 1);

@@ -25,9 +25,9 @@ static u8 usage_of(u8 state)
  * @byte: its state
  *
  * Keeps BUSY (the host is dropping and will finish; with ABSENT a call is under
- * way, see vector.h) and forgets everything else: V, V|ABSENT, P, U|ABSENT, PENDING
- * and RECOVERING become U, V|BUSY becomes U|BUSY. A frame freed while UNUSED is legal: a failed memcg charge
- * frees before mm_page_alloc.
+ * way, see vector.h) and forgets everything else: V, V|ABSENT, P, U|ABSENT,
+ * PENDING and RECOVERING become U, V|BUSY becomes U|BUSY. A frame freed while
+ * UNUSED is legal: a failed memcg charge frees before mm_page_alloc.
  *
  * Context: as pagehint_state_free().
  * Return: true when the usage was STABLE before.

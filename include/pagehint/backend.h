@@ -80,8 +80,8 @@ void pagehint_backend_close(void);
 bool pagehint_backend_known(const char *name);
 
 /*
- * On while the host is told by calls: then whoever isolates a free block asks first
- * whether he may, because no call is made under zone->lock. module/kvm_deliver.c
+ * On while the host is told by calls, and has to be asked. Whoever isolates a free block
+ * then asks first whether he may: no call is made under zone->lock. module/kvm_deliver.c
  */
 DECLARE_STATIC_KEY_FALSE(pagehint_by_calls);
 bool pagehint_kvm_may_isolate(unsigned long pfn, unsigned int order);

@@ -163,9 +163,11 @@ static void finish(struct pagehint_vector *vector, enum kind kind, uint64_t *ran
 
 	memcpy(want, table, sizeof(table));
 	for (i = 0; i < vector->nr; i++) {
+		u64 end = entries[i].gfn + entries[i].nr_frames;
+
 		/* A host may write anything. */
 		entries[i].result = test_random(random) % 5;
-		for (frame = entries[i].gfn; frame < entries[i].gfn + entries[i].nr_frames; frame++) {
+		for (frame = entries[i].gfn; frame < end; frame++) {
 			u8 now;
 
 			freed[frame] = !(test_random(random) % 4);

@@ -435,7 +435,7 @@ static void everybody(void)
 	CHECK(nr_told && nr_kept && nr_gone && nr_repaid && nr_forgotten,
 	      "nothing was tested: told %lu, kept %lu, gone %lu, repaid %lu, forgotten %lu",
 	      (long)nr_told, (long)nr_kept, (long)nr_gone, (long)nr_repaid, (long)nr_forgotten);
-	test_note("told %lu, kept %lu, gone %lu, freed before they were needed %lu, forgotten %lu times",
+	test_note("told %lu, kept %lu, gone %lu, freed and repaid %lu, forgotten %lu times",
 		  (long)nr_told, (long)nr_kept, (long)nr_gone, (long)nr_repaid,
 		  (long)nr_forgotten);
 }
