@@ -253,7 +253,6 @@ static bool add_piece(struct pagehint_vector *vector, u64 first, u64 gfn, u64 nr
 bool pagehint_vector_block(struct pagehint_vector *vector, u64 gfn, u64 nr_frames, u64 unit,
 			   unsigned long *fresh)
 {
-	struct pagehint_vector before = *vector;
 	struct pagehint_hc_entry last = { 0 };
 	u64 at, i;
 
@@ -275,7 +274,7 @@ bool pagehint_vector_block(struct pagehint_vector *vector, u64 gfn, u64 nr_frame
 	}
 	if (*fresh)
 		return true;
-	*vector = before;
+	/* No entry was added, but the last one may have been made longer. */
 	if (vector->nr)
 		vector->entries[vector->nr - 1] = last;
 	return false;

@@ -186,6 +186,20 @@ u8 pagehint_wait_not_busy(u8 *byte)
 	return state;
 }
 
+/* As forget() of module/backend_kvm.c: at the end of a lease. */
+static void guest_forgets(void)
+{
+	uint64_t with = __atomic_load_n(&cookie, __ATOMIC_RELAXED);
+
+	/* Given up first: a mutant. */
+	pause_at_random(&own_random);
+	pthread_mutex_lock(&host_lock);
+	host_forget();
+	pthread_mutex_unlock(&host_lock);
+	pause_at_random(&own_random);
+	lose(with);
+}
+
 static void *teller_thread(void *seed)
 {
 	struct pagehint_hc_entry entries[8];
@@ -195,7 +209,11 @@ static void *teller_thread(void *seed)
 		u64 gfn = test_random(&own_random) % NR_FRAMES;
 		struct pagehint_vector vector = vector_in(entries, 1 + gfn % 8);
 
+		if (test_random(&own_random) % 200 == 0)
+			guest_forgets();
 		if (!__atomic_load_n(&cookie, __ATOMIC_RELAXED)) {
+			if (test_random(&own_random) % 2)
+				continue;
 			pthread_mutex_lock(&host_lock);
 			host_forget();
 			__atomic_store_n(&cookie, host_cookie, __ATOMIC_RELAXED);
