@@ -102,11 +102,12 @@ static const struct row rows[] = {
 	no, yes, VB, V, VA, VA },
 { S2,  { U, yes }, { same, LEFT(S2) },   AS_IT_WAS,  no, no,   no,     no,      no,
 	no, no, S2, S2, S2, S2 },
-{ UAB, { UB, no }, { S, LEFT(UA) },      AS_IT_WAS,  yes, no,  no,     yes,     no,
+/* A CPU is in a call about it (vector.h): so it stays, whoever frees the frame. */
+{ UAB, { UAB, no }, { S, LEFT(UA) },      AS_IT_WAS,  yes, no,  no,     yes,     no,
 	no, yes, UAB, UA, UA, UA },
-{ PAB, { UB, no }, { same, LEFT(PAB) },  GONE,       no, yes,  no,     yes,     no,
+{ PAB, { UAB, no }, { same, LEFT(PAB) },  GONE,       no, yes,  no,     yes,     no,
 	no, yes, PAB, PA, PA, PA },
-{ VAB, { UB, no }, { same, LEFT(VAB) },  GONE,       no, yes,  no,     yes,     no,
+{ VAB, { UAB, no }, { same, LEFT(VAB) },  GONE,       no, yes,  no,     yes,     no,
 	no, yes, VAB, VA, VA, VA },
 };
 
