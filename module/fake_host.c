@@ -234,6 +234,10 @@ static long one_entry(unsigned int operation, struct pagehint_hc_entry *entry, u
 
 /**
  * pagehint_fake_host_call - answers a call as a host would
+ * @operation: PAGEHINT_HC_*
+ * @gpa: of the entries, or of a query's answer
+ * @count: entries
+ * @cookie: as the guest has it
  *
  * Context: any but NMI; process for unused frames.
  */
