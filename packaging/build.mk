@@ -4,15 +4,21 @@
 # DKMS, signed or not; the host's daemon with its manual and unit. Included by
 # the top Makefile.
 
-# The guest's module. DKMSFLAGS goes to dkms as it is.
+# The modules. DKMSFLAGS goes to dkms as it is.
 KVER ?=
 DKMSFLAGS ?=
 
-dkms-install: ## the module through DKMS; KVER=: for that kernel, not the running one
-	@packaging/dkms install $(KVER) $(DKMSFLAGS)
+dkms-install: ## the guest's module through DKMS; KVER=: for that kernel, not the running one
+	@packaging/dkms guest install $(KVER) $(DKMSFLAGS)
 
 dkms-remove: ## out of DKMS again; KVER=: for that kernel only
-	@packaging/dkms remove $(KVER) $(DKMSFLAGS)
+	@packaging/dkms guest remove $(KVER) $(DKMSFLAGS)
+
+dkms-install-kvm: ## the module of a KVM host through DKMS; KVER=: as above
+	@packaging/dkms kvm install $(KVER) $(DKMSFLAGS)
+
+dkms-remove-kvm: ## out of DKMS again; KVER=: for that kernel only
+	@packaging/dkms kvm remove $(KVER) $(DKMSFLAGS)
 
 # By default the key that DKMS signs with. GENERATE=1 makes one if there is none.
 MODULE ?= pagehint.ko
@@ -53,4 +59,4 @@ packaging-tools: | setup-build
 	@tests/vm/setup packaging
 	@tests/packaging/fetch-dkms
 
-.PHONY: dkms-install dkms-remove sign install uninstall test-packaging packaging-tools check-packaging
+.PHONY: dkms-install dkms-remove dkms-install-kvm dkms-remove-kvm sign install uninstall test-packaging packaging-tools check-packaging

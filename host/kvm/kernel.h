@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The hosts that this module has been proved on. A version that nobody looked at
+ * does not build: what KVM and madvise promise each other is read in the source,
+ * not in a header.
+ */
+#ifndef _PAGEHINT_KVM_KERNEL_H
+#define _PAGEHINT_KVM_KERNEL_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#error "pagehint_kvm: this kernel is not supported; supported is 6.1 (docs/status.md)"
+#endif
+
+#ifndef CONFIG_X86_64
+#error "pagehint_kvm needs CONFIG_X86_64"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
+#error "pagehint_kvm needs CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
+#endif
+#ifndef CONFIG_KPROBES
+#error "pagehint_kvm needs CONFIG_KPROBES (for symbol lookup)"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "pagehint_kvm needs CONFIG_MMU_NOTIFIER"
+#endif
+
+#endif /* _PAGEHINT_KVM_KERNEL_H */
