@@ -295,6 +295,10 @@ struct pagehint_header {
  * of its frames are. Entries before the number answered are in force and no
  * others; the guest calls again with the rest. After a negative answer to either the
  * host has forgotten what was said under that cookie and drops nothing of it.
+ *
+ * Unused frames are done with when the call returns: the host keeps no list of
+ * them. Volatile ones it may drop at any moment until it is told otherwise, and
+ * they read as zeros then (PAGEHINT_F_ZERO).
  */
 #define PAGEHINT_HYPERCALL	0x5048	/* "PH" */
 
