@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "entries.h"
 #include "pagehint_kvm.h"
+#include "test_points.h"
 #include "trace.h"
 
 /* Entries are copied piece by piece, each once: 512 bytes of stack. */
@@ -49,7 +50,9 @@ bool pagehint_call_is_ours(struct kvm_vcpu *vcpu)
 		return false;
 	if (pagehint_vcpu_nested_or_smm(vcpu) || pagehint_vcpu_foreign_calls(vcpu))
 		return false;
-	if (pagehint_vcpu_cpl(vcpu) || !pagehint_vcpu_long_code(vcpu))
+	if (pagehint_vcpu_cpl(vcpu) && !pagehint_left_out("privilege"))
+		return false;
+	if (!pagehint_vcpu_long_code(vcpu))
 		return false;
 	/* KVM sees to it (-EIO); all that we do to memory relies on it. */
 	return current->mm == vcpu->kvm->mm;
@@ -112,7 +115,7 @@ static int make_stable(void *context, u64 gfn, u64 nr_frames)
 	err = pagehint_vm_set_stable(call->vm, call->cookie, gfn, nr_frames, &kept);
 	if (err)
 		return err;
-	if (kept == nr_frames) {
+	if (kept == nr_frames || (kept && pagehint_left_out("whole_entry"))) {
 		pagehint_count(call->vm, PAGEHINT_STAT_KEPT, nr_frames);
 		return PAGEHINT_HC_RESULT_KEPT;
 	}
@@ -157,8 +160,10 @@ static long walk_vector(struct call *call)
 	unsigned int at = 0, nr;
 	int err;
 
-	err = pagehint_check_vector(call->gpa, call->count) ?:
-	      pagehint_vm_check_cookie(call->vm, call->cookie);
+	err = pagehint_check_vector(call->gpa, call->count);
+	if (pagehint_left_out("vector"))
+		err = 0;
+	err = err ?: pagehint_vm_check_cookie(call->vm, call->cookie);
 	if (err)
 		return err;
 	for (; at < call->count && !walk.ended; at += nr) {
@@ -209,6 +214,8 @@ static long query(struct kvm_vcpu *vcpu, u64 gpa)
 		answer.features |= PAGEHINT_F_VOLATILE | PAGEHINT_F_TEMPERATURE;
 	answer.unused_order = pagehint_memory_preferred_order(vcpu->kvm);
 	answer.cookie = pagehint_vm_begin(vm);
+	if (!answer.cookie)
+		return -PAGEHINT_HC_ENOSYS;
 	pagehint_count(vm, PAGEHINT_STAT_QUERIES, 1);
 	return pagehint_write_guest(vcpu->kvm, gpa, &answer, sizeof(answer)) ? -EFAULT : 0;
 }
@@ -230,7 +237,7 @@ static long answer(struct kvm_vcpu *vcpu, struct call *call)
 	 * A guest that hears of an error cannot tell what we still believe to be
 	 * volatile: so nothing is. Under another cookie nothing was.
 	 */
-	if (ret < 0 && ret != -ESTALE)
+	if (ret < 0 && ret != -ESTALE && !pagehint_left_out("forget_at_error"))
 		pagehint_vm_reset(call->vm);
 	return ret;
 }

@@ -16,6 +16,7 @@
 #include <pagehint/version.h>
 
 #include "pagehint_kvm.h"
+#include "test_points.h"
 
 /* The largest block of the guests' page allocators, MAX_ORDER - 1 of 6.1 */
 #define LARGEST_ORDER	10
@@ -62,13 +63,16 @@ static const struct module *kvm_module;	/* compared, never looked into */
 
 /*
  * Under control_mutex. Before this, guests are served; after it, none is, no
- * CPU is in this module and what was volatile and is not dropped just stays.
+ * CPU is in this module and what was volatile and is not dropped just stays. No
+ * guest hears that nobody answers any more before dropping has ended.
  */
 static void stop(void)
 {
 	if (!running)
 		return;
 	running = false;
+	if (!pagehint_left_out("refuse_first"))
+		pagehint_vms_refuse();
 	pagehint_hooks_detach_calls();
 	pagehint_vms_forget();
 	pagehint_hooks_detach_destroy();

@@ -35,6 +35,7 @@
 
 #include "compat.h"
 #include "pagehint_kvm.h"
+#include "test_points.h"
 #include "trace.h"
 
 /* Of a transparent huge page, in frames */
@@ -45,8 +46,10 @@ static struct kvm_memory_slot *slot_of(struct kvm *kvm, u64 gfn)
 {
 	struct kvm_memory_slot *slot = __gfn_to_memslot(kvm_memslots(kvm), gfn);
 
+	if (!kvm_is_visible_memslot(slot))
+		return NULL;
 	/* Any flag but dirty logging is one that we know nothing good of. */
-	if (!kvm_is_visible_memslot(slot) || (slot->flags & ~KVM_MEM_LOG_DIRTY_PAGES))
+	if ((slot->flags & ~KVM_MEM_LOG_DIRTY_PAGES) && !pagehint_left_out("slot_flags"))
 		return NULL;
 	return slot;
 }
@@ -72,7 +75,7 @@ int pagehint_memory_covers(struct kvm *kvm, u64 gfn, u64 nr_frames)
 		u64 nr;
 
 		if (!slot)
-			return -EFAULT;
+			return pagehint_left_out("slot_bounds") ? 0 : -EFAULT;
 		nr = frames_in_slot(slot, gfn, nr_frames);
 		gfn += nr;
 		nr_frames -= nr;
@@ -83,6 +86,8 @@ int pagehint_memory_covers(struct kvm *kvm, u64 gfn, u64 nr_frames)
 /* Locked and pinned memory of a VMM, and devices: re-checked at every drop */
 static bool is_pinned(struct kvm *kvm)
 {
+	if (pagehint_left_out("pinned"))
+		return false;
 	return pagehint_has_devices(kvm) || READ_ONCE(kvm->mm->locked_vm) ||
 	       atomic64_read(&kvm->mm->pinned_vm);
 }
@@ -110,6 +115,8 @@ static bool is_watched(const struct vm_area_struct *vma)
 /* Why not to drop in a mapping, or PAGEHINT_NR_STATS. Context: mmap_lock. */
 static enum pagehint_stat refusal(struct vm_area_struct *vma)
 {
+	if (pagehint_left_out("whitelist"))
+		return PAGEHINT_NR_STATS;
 	if (vma->vm_flags & VM_HUGETLB)
 		return PAGEHINT_STAT_REFUSED_HUGETLB;
 	if (vma->vm_flags & VM_LOCKED)
@@ -198,7 +205,7 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 		return;
 	}
 	piece->end = min(piece->end, ALIGN(start + 1, PMD_SIZE));
-	piece->splits = in_huge_page(mm, start);
+	piece->splits = in_huge_page(mm, start) && !pagehint_left_out("huge_page");
 	/* Volatile ones go when memory is short, and then a part is better than none. */
 	if (piece->splits && !is_volatile && piece->end - start < PAGE_SIZE << order)
 		piece->why = PAGEHINT_STAT_HUGE_SKIPPED;
@@ -275,7 +282,7 @@ int pagehint_memory_drop(struct pagehint_vm *vm, u64 gfn, u64 nr_frames, bool is
 		if (!slot)
 			pagehint_count(vm, PAGEHINT_STAT_REFUSED_SLOT, 1);
 		/* Slots that continue each other are one range. */
-		if (!slot || hva != end) {
+		if (!slot || (hva != end && (!end || !pagehint_left_out("continues")))) {
 			err = drop_range(vm, start, end, is_volatile, &tried);
 			start = hva;
 			end = hva;

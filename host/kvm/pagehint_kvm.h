@@ -13,7 +13,8 @@
  *				guest memory
  * kvm->srcu is held around every use of memory slots and never waited for.
  * Nothing here may be taken by direct reclaim: the shrinker only tries
- * vms_mutex and queues work.
+ * vms_mutex and queues work, and so does the OOM notifier, which then waits, for a
+ * limited time.
  */
 #ifndef _PAGEHINT_KVM_H
 #define _PAGEHINT_KVM_H
@@ -48,6 +49,7 @@ enum pagehint_stat {
 	PAGEHINT_STAT_DROP_ERRORS,	/* those of them that failed */
 	PAGEHINT_STAT_HUGE_SKIPPED,	/* frames not dropped: would split a huge page */
 	PAGEHINT_STAT_HUGE_SPLIT,	/* frames dropped out of a huge page */
+	PAGEHINT_STAT_NOT_NOW,		/* times reclaim found that the guest does not run */
 	PAGEHINT_STAT_REFUSED_PINNED,	/* frames not dropped, by reason */
 	PAGEHINT_STAT_REFUSED_SLOT,
 	PAGEHINT_STAT_REFUSED_UNMAPPED,
@@ -146,6 +148,7 @@ void pagehint_state_close(void);
 struct pagehint_vm *pagehint_vm_find(struct kvm *kvm);
 struct pagehint_vm *pagehint_vm_create(struct kvm *kvm);
 void pagehint_vm_destroyed(struct kvm *kvm);
+void pagehint_vms_refuse(void);
 void pagehint_vms_forget(void);
 u64 pagehint_vm_begin(struct pagehint_vm *vm);
 void pagehint_vm_reset(struct pagehint_vm *vm);
@@ -160,6 +163,9 @@ int pagehint_shrinker_open(void);
 void pagehint_shrinker_close(void);
 void pagehint_reclaim_work(struct work_struct *work);
 void pagehint_reclaim_cancel(struct pagehint_vm *vm);
+#ifdef PAGEHINT_TEST
+void pagehint_reclaim_ask(unsigned long wanted);
+#endif
 
 /* stats.c */
 void pagehint_stats_open(void);

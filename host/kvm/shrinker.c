@@ -6,6 +6,13 @@
  * reclaim, whose task may hold any lock, the VMM's mmap_lock and our own among
  * them. It reports no frame as freed, as none is yet.
  *
+ * So reclaim may go through all its priorities before the first frame is dropped, and
+ * where there is neither swap nor page cache it does not try again: it kills. Just
+ * before, it asks our notifier, which waits for the work, but not for ever: the task
+ * may hold the very mmap_lock that the work needs. What it reports is measured in the
+ * VMM's resident memory, not in frames: a guest that makes frames volatile that are
+ * not there cannot keep the kernel from killing.
+ *
  * The work of one VM holds the VMM's memory (mmget) while it runs, and vm->lock
  * for one piece of a block at a time: a guest that makes a frame stable waits for
  * one do_madvise() of at most 2 MiB.
@@ -18,17 +25,32 @@
 
 #include <linux/jiffies.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
+#include <linux/wait.h>
 
 #include "compat.h"
 #include "pagehint_kvm.h"
+#include "test_points.h"
 
 /* So many pieces in a row that cannot be dropped: the VM is left alone a while. */
 #define MAX_REFUSED	64
 #define LEFT_ALONE	(10 * HZ)
 
+/* The kernel is about to kill: so long it waits for so many pages. */
+#define OOM_PATIENCE	HZ
+#define OOM_PAGES	512
+#define OOM_ASKS_EACH	(HZ / 50)
+
 /* Unbound, one work a VM: a VMM whose memory takes long delays nobody else's. */
 static struct workqueue_struct *queue;
+
+/* Pages that VMMs lost by our drops, and how many of them the notifier reported */
+static atomic_long_t nr_gained;
+static unsigned long nr_reported;	/* under oom_lock, which its caller holds */
+static DECLARE_WAIT_QUEUE_HEAD(gained);
 
 /* One look at all blocks for frames of one temperature, from vm->position on */
 struct pass {
@@ -82,6 +104,25 @@ enum outcome {
 	NOT_NOW,	/* the guest does not run */
 };
 
+/* Under vm->lock and in its mm, for one piece; 0, or -EPERM: all of it is there */
+static int drop_piece(struct pagehint_vm *vm, u64 gfn, unsigned int nr)
+{
+	unsigned long before = get_mm_rss(vm->mm), after;
+	int idx, err;
+
+	pagehint_test_pause("drop");
+	idx = srcu_read_lock(&vm->kvm->srcu);
+	err = pagehint_memory_drop(vm, gfn, nr, true);
+	srcu_read_unlock(&vm->kvm->srcu, idx);
+	/* Others map and unmap meanwhile: an estimate, and never more than the piece. */
+	after = get_mm_rss(vm->mm);
+	if (after < before) {
+		atomic_long_add(min_t(unsigned long, before - after, nr), &nr_gained);
+		wake_up(&gained);
+	}
+	return err;
+}
+
 /*
  * One piece. Under vm->lock from the choice to the mark: others see the frames
  * volatile before and absent after. A reset or a query in between two pieces is
@@ -93,22 +134,20 @@ static enum outcome drop_one(struct pass *pass)
 	enum outcome outcome = PASS_OVER;
 	struct pagehint_block *block;
 	unsigned int nr;
-	int idx, err;
+	u64 gfn;
 
 	mutex_lock(&vm->lock);
 	block = next_piece(pass, &nr);
 	if (!block)
 		goto out;
 	outcome = NOT_NOW;
-	if (!pagehint_guest_runs(vm->kvm))
+	if (!pagehint_guest_runs(vm->kvm) && !pagehint_left_out("guest_runs"))
 		goto out;
-	idx = srcu_read_lock(&vm->kvm->srcu);
-	err = pagehint_memory_drop(vm, ((u64)vm->position << PAGEHINT_BLOCK_SHIFT) + pass->first,
-				   nr, true);
-	srcu_read_unlock(&vm->kvm->srcu, idx);
-	outcome = err == -EPERM ? REFUSED : DROPPED;
+	gfn = ((u64)vm->position << PAGEHINT_BLOCK_SHIFT) + pass->first;
+	outcome = drop_piece(vm, gfn, nr) == -EPERM ? REFUSED : DROPPED;
 	if (outcome == DROPPED) {
-		pagehint_block_dropped(block, &vm->tally, pass->first, nr);
+		if (!pagehint_left_out("absent"))
+			pagehint_block_dropped(block, &vm->tally, pass->first, nr);
 		atomic_long_sub(nr, &vm->wanted);
 	}
 	pass->first += nr;
@@ -124,6 +163,7 @@ static void drop_wanted(struct pagehint_vm *vm)
 	unsigned int refused = 0;
 
 	while (atomic_long_read(&vm->wanted) > 0) {
+		pagehint_test_pause("piece");
 		switch (drop_one(&pass)) {
 		case DROPPED:
 			refused = 0;
@@ -132,7 +172,8 @@ static void drop_wanted(struct pagehint_vm *vm)
 			if (++refused < MAX_REFUSED)
 				break;
 			/* Of a guest's making, perhaps, and this is not its time. */
-			WRITE_ONCE(vm->not_before, jiffies + LEFT_ALONE);
+			if (!pagehint_left_out("left_alone"))
+				WRITE_ONCE(vm->not_before, jiffies + LEFT_ALONE);
 			return;
 		case PASS_OVER:
 			if (pass.temperature == PAGEHINT_TEMPERATURES - 1)
@@ -143,6 +184,7 @@ static void drop_wanted(struct pagehint_vm *vm)
 			pass.wrapped = false;
 			break;
 		case NOT_NOW:
+			pagehint_count(vm, PAGEHINT_STAT_NOT_NOW, 1);
 			return;
 		}
 		cond_resched();
@@ -167,6 +209,7 @@ void pagehint_reclaim_work(struct work_struct *work)
 	}
 	/* Reclaim asks again for what could not be had. */
 	atomic_long_set(&vm->wanted, 0);
+	wake_up(&gained);
 }
 
 /**
@@ -216,9 +259,9 @@ static unsigned long ask(unsigned long wanted)
 {
 	unsigned long index, left = wanted;
 	struct pagehint_vm *vm;
-	unsigned int t;
+	unsigned int t = pagehint_left_out("coldest_first") ? PAGEHINT_TEMPERATURES - 1 : 0;
 
-	for (t = 0; t < PAGEHINT_TEMPERATURES && left; t++) {
+	for (; t < PAGEHINT_TEMPERATURES && left; t++) {
 		xa_for_each(&pagehint_vms, index, vm) {
 			unsigned long nr = min(left, left_to_ask(vm, t));
 
@@ -244,6 +287,69 @@ static unsigned long scan_objects(struct shrinker *shrinker, struct shrink_contr
 	return asked ? 0 : SHRINK_STOP;
 }
 
+#ifdef PAGEHINT_TEST
+/* As scan_objects(), of exactly so many. */
+void pagehint_reclaim_ask(unsigned long wanted)
+{
+	mutex_lock(&pagehint_vms_mutex);
+	ask(wanted);
+	mutex_unlock(&pagehint_vms_mutex);
+}
+#endif
+
+/*
+ * Ask for everything. True if there is something that may still be dropped: it is
+ * not known what, as neither a guest that pauses nor a VM that is left alone is
+ * noticed here.
+ */
+static bool ask_for_all(void)
+{
+	unsigned long index;
+	struct pagehint_vm *vm;
+	bool any = false;
+
+	/* Its holder may be the task that is out of memory, or wait for it. */
+	if (!mutex_trylock(&pagehint_vms_mutex))
+		return true;
+	/* Whoever was left alone: better a look in vain than a process killed. */
+	xa_for_each(&pagehint_vms, index, vm)
+		WRITE_ONCE(vm->not_before, jiffies);
+	ask(ULONG_MAX);
+	xa_for_each(&pagehint_vms, index, vm)
+		any |= atomic_long_read(&vm->wanted) > 0;
+	mutex_unlock(&pagehint_vms_mutex);
+	return any;
+}
+
+/* Pages gained that were not reported yet */
+static unsigned long unreported(void)
+{
+	return atomic_long_read(&nr_gained) - nr_reported;
+}
+
+/*
+ * The kernel kills a process if nobody reports pages here. What was gained since the
+ * last report counts too: the allocation that failed may have come before. Time
+ * passes only where there is something to drop.
+ */
+static int before_kill(struct notifier_block *block, unsigned long unused, void *freed)
+{
+	const unsigned long deadline = jiffies + OOM_PATIENCE;
+	unsigned long nr;
+
+	while (unreported() < OOM_PAGES && ask_for_all() && time_before(jiffies, deadline)) {
+		if (wait_event_killable_timeout(gained, unreported() >= OOM_PAGES,
+						OOM_ASKS_EACH) < 0)
+			break;
+	}
+	nr = unreported();
+	nr_reported += nr;
+	*(unsigned long *)freed += nr;
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_block = { .notifier_call = before_kill };
+
 static struct shrinker shrinker = {
 	.count_objects = count_objects,
 	.scan_objects = scan_objects,
@@ -265,7 +371,18 @@ int pagehint_shrinker_open(void)
 		return -ENOMEM;
 	err = pagehint_shrinker_register(&shrinker);
 	if (err)
-		destroy_workqueue(queue);
+		goto destroy;
+	if (pagehint_left_out("oom_notifier"))
+		return 0;
+	err = register_oom_notifier(&oom_block);
+	if (err)
+		goto unregister;
+	return 0;
+
+unregister:
+	pagehint_shrinker_unregister(&shrinker);
+destroy:
+	destroy_workqueue(queue);
 	return err;
 }
 
@@ -276,6 +393,8 @@ int pagehint_shrinker_open(void)
  */
 void pagehint_shrinker_close(void)
 {
+	if (!pagehint_left_out("oom_notifier"))
+		unregister_oom_notifier(&oom_block);
 	pagehint_shrinker_unregister(&shrinker);
 	destroy_workqueue(queue);
 }

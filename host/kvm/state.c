@@ -20,11 +20,18 @@
 #include <linux/slab.h>
 
 #include "pagehint_kvm.h"
+#include "test_points.h"
 #include "trace.h"
 
 /* Which VMs there are. Changed under vms_mutex, read under RCU (xa_load). */
 DEFINE_MUTEX(pagehint_vms_mutex);
 DEFINE_XARRAY(pagehint_vms);
+
+/*
+ * No VM gets a cookie any more. Set once, under vms_mutex and before any VM's
+ * vm->lock is taken to forget it: whoever holds either later sees it.
+ */
+static bool refusing;
 
 /* Held while all VMs are taken away: outside of vms_mutex. */
 static DEFINE_MUTEX(forget_mutex);
@@ -69,7 +76,7 @@ static void free_blocks(struct pagehint_vm *vm)
  * @kvm: the VM
  *
  * Context: the thread of a vCPU of it, may sleep.
- * Return: it, or NULL without memory.
+ * Return: it, or NULL without memory or after pagehint_vms_refuse().
  */
 struct pagehint_vm *pagehint_vm_create(struct kvm *kvm)
 {
@@ -78,7 +85,7 @@ struct pagehint_vm *pagehint_vm_create(struct kvm *kvm)
 	mutex_lock(&pagehint_vms_mutex);
 	/* Another vCPU of it may have been first. */
 	vm = pagehint_vm_find(kvm);
-	if (vm)
+	if (vm || refusing)
 		goto out;
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
@@ -151,10 +158,42 @@ void pagehint_vm_destroyed(struct kvm *kvm)
 }
 
 /**
+ * pagehint_vms_refuse - the end of what guests said, while they can still call
+ *
+ * On return nothing volatile is being dropped nor will be, and nothing that is said
+ * from now on is remembered. What the vCPUs of a VM are answered, in this order:
+ *
+ *   before its turn	as always
+ *   after it		-ESTALE to SET_STATE and MAKE_STABLE, -KVM_ENOSYS to QUERY
+ *   hooks detached	-KVM_ENOSYS to everything, by KVM
+ *
+ * A guest that hears either error takes what was volatile for discarded, and puts
+ * new content into it at once, on any vCPU. So the turn of a VM is taken under
+ * vm->lock, which is held from the choice of a frame to the end of its drop: there
+ * is no error before the last drop is over. A query that comes before its VM's turn
+ * is refused only after it has made the host forget.
+ *
+ * A vCPU that is inside its call keeps its struct: pagehint_vms_forget() frees it.
+ *
+ * Context: process, may sleep for as long as a drop takes.
+ */
+void pagehint_vms_refuse(void)
+{
+	struct pagehint_vm *vm;
+	unsigned long index;
+
+	mutex_lock(&pagehint_vms_mutex);
+	refusing = true;
+	xa_for_each(&pagehint_vms, index, vm)
+		pagehint_vm_reset(vm);
+	mutex_unlock(&pagehint_vms_mutex);
+}
+
+/**
  * pagehint_vms_forget - no VM is known any more
  *
- * Context: process, may sleep; hooks for vCPUs are detached, the one on the
- * destruction of VMs is not.
+ * Context: process, may sleep; after pagehint_vms_refuse(); hooks for vCPUs are
+ * detached, the one on the destruction of VMs is not.
  */
 void pagehint_vms_forget(void)
 {
@@ -180,8 +219,8 @@ void pagehint_vms_forget(void)
  * @vm: the VM
  *
  * Context: process, may sleep.
- * Return: the cookie, random and never 0: no other host and no earlier time of
- * this one has given it out.
+ * Return: the cookie, random: no other host and no earlier time of this one has
+ * given it out. 0: after pagehint_vms_refuse(), and forgotten is all the same.
  */
 u64 pagehint_vm_begin(struct pagehint_vm *vm)
 {
@@ -192,6 +231,8 @@ u64 pagehint_vm_begin(struct pagehint_vm *vm)
 	} while (!cookie);
 	mutex_lock(&vm->lock);
 	free_blocks(vm);
+	if (READ_ONCE(refusing))
+		cookie = 0;
 	vm->cookie = cookie;
 	mutex_unlock(&vm->lock);
 	return cookie;
@@ -211,7 +252,8 @@ void pagehint_vm_reset(struct pagehint_vm *vm)
 	if (vm->cookie)
 		pagehint_count(vm, PAGEHINT_STAT_RESETS, 1);
 	free_blocks(vm);
-	vm->cookie = 0;
+	if (!pagehint_left_out("reset_cookie"))
+		vm->cookie = 0;
 	mutex_unlock(&vm->lock);
 	trace_pagehint_kvm_reset(vm->kvm);
 }
@@ -219,7 +261,7 @@ void pagehint_vm_reset(struct pagehint_vm *vm)
 /* Under vm->lock */
 static bool cookie_holds(const struct pagehint_vm *vm, u64 cookie)
 {
-	return cookie && vm->cookie == cookie;
+	return (cookie && vm->cookie == cookie) || pagehint_left_out("cookie");
 }
 
 /**

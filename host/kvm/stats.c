@@ -36,6 +36,7 @@ static const char * const names[] = {
 	[PAGEHINT_STAT_DROP_ERRORS] = "nr_drop_errors",
 	[PAGEHINT_STAT_HUGE_SKIPPED] = "nr_huge_skipped",
 	[PAGEHINT_STAT_HUGE_SPLIT] = "nr_huge_split",
+	[PAGEHINT_STAT_NOT_NOW] = "nr_reclaim_not_now",
 	[PAGEHINT_STAT_REFUSED_PINNED] = "nr_refused_pinned",
 	[PAGEHINT_STAT_REFUSED_SLOT] = "nr_refused_slot",
 	[PAGEHINT_STAT_REFUSED_UNMAPPED] = "nr_refused_unmapped",

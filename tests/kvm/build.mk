@@ -18,7 +18,10 @@ $(KVM_VMM): $(KVM_VMM_SOURCES) $(BUILD)/tests/kvm-guest.o $(KVM_VMM_HEADERS) | s
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -static -pthread -o $@ $(filter %.c %.o,$^)
 
-KVM_ALL := setup-kvm modules-kvm modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM)
+KVM_ALL := setup-kvm modules-kvm modules-kvm-test modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM)
+
+modules-kvm-test:
+	@$(MAKE) --no-print-directory modules-kvm TEST=1
 
 setup-kvm:
 	@tests/vm/setup build vm kvm
@@ -26,4 +29,4 @@ setup-kvm:
 test-kvm: $(KVM_ALL) ## the host's module for KVM, in a VM with emulated SVM; SHORT=1: less; CASES="a b"
 	@tests/kvm/run $(if $(SHORT),--short) $(CASES)
 
-.PHONY: setup-kvm test-kvm
+.PHONY: modules-kvm-test setup-kvm test-kvm

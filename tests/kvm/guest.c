@@ -63,19 +63,23 @@ INLINE int64_t one_entry(struct orders *orders, uint64_t operation, const struct
 	return hypercall(PAGEHINT_HYPERCALL, operation, orders->entries, 1, orders->cookie);
 }
 
+INLINE void hint(struct orders *orders, const struct order *order)
+{
+	fill(order->arg[0], order->arg[1], order->arg[2] + orders->done);
+	if (one_entry(orders, PAGEHINT_HC_SET_STATE, order, PAGEHINT_VOLATILE) != 1)
+		orders->errors++;
+}
+
 /*
- * Volatile and stable again. Content that the host says it kept must be there;
- * whatever it says, what is written afterwards must stay.
+ * Stable again. Content that the host says it kept must be there; whatever it says,
+ * what is written afterwards must stay.
  */
-INLINE uint64_t cycle(struct orders *orders, const struct order *order)
+INLINE uint64_t take_back(struct orders *orders, const struct order *order)
 {
 	struct pagehint_hc_entry volatile *entry = (void *)orders->entries;
 	uint64_t address = order->arg[0], pages = order->arg[1], nr = 0;
 	uint64_t seed = order->arg[2] + orders->done;
 
-	fill(address, pages, seed);
-	if (one_entry(orders, PAGEHINT_HC_SET_STATE, order, PAGEHINT_VOLATILE) != 1)
-		orders->errors++;
 	if (one_entry(orders, PAGEHINT_HC_MAKE_STABLE, order, PAGEHINT_STABLE) != 1) {
 		orders->errors++;
 		orders->discarded++;
@@ -119,10 +123,12 @@ INLINE void obey(struct orders *orders, struct order *order)
 		order->answer = wrong(arg[0], arg[1], arg[2]);
 	else if (order->what == ORDER_NONZERO)
 		order->answer = nonzero(arg[0], arg[1]);
-	else if (order->what == ORDER_CYCLE)
-		order->answer += cycle(orders, order);
+	else if (order->what == ORDER_HINT || order->what == ORDER_CYCLE)
+		hint(orders, order);
 	else if (order->what == ORDER_UNUSED)
 		order->answer += unused(orders, order);
+	if (order->what == ORDER_TAKE_BACK || order->what == ORDER_CYCLE)
+		order->answer += take_back(orders, order);
 }
 
 GUEST __attribute__((noreturn)) void guest_main(struct orders *orders)

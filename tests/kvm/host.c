@@ -88,14 +88,32 @@ size_t huge_kib(const void *memory, size_t bytes)
 	return kib;
 }
 
-void module_load(const char *parameters)
+static void load(const char *path, const char *parameters)
 {
-	int fd = open("/modules/pagehint_kvm.ko", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	check(fd >= 0, "/modules/pagehint_kvm.ko: %m");
-	check(!syscall(SYS_finit_module, fd, parameters, 0), "load of pagehint_kvm (%s): %m",
+	check(fd >= 0, "%s: %m", path);
+	check(!syscall(SYS_finit_module, fd, parameters, 0), "load of %s (%s): %m", path,
 	      parameters);
 	close(fd);
+}
+
+/* Asks for a pause or for reclaim; under a control (main.c) a rule is left out. */
+void module_load_test(const char *parameters)
+{
+	const char *rule = getenv(LEAVE_OUT);
+	char all[256];
+
+	snprintf(all, sizeof(all), "%s leave_out=%s", parameters, rule ? rule : "none");
+	load("/modules/pagehint_kvm-test.ko", all);
+}
+
+void module_load(const char *parameters)
+{
+	if (getenv(LEAVE_OUT))
+		module_load_test(parameters);
+	else
+		load("/modules/pagehint_kvm.ko", parameters);
 }
 
 void module_unload(void)
@@ -112,40 +130,42 @@ bool module_loaded(const char *name)
 	return !access(path, F_OK);
 }
 
-/* The directory of the VM of this process that was seen last */
-static void find_directory(char *path, size_t bytes)
+/* The newest directory of a VM of this process that is older than another; -1: than none */
+static int find_number(int limit)
 {
 	DIR *directory = opendir(STATISTICS);
-	unsigned int pid, number, newest = 0;
 	struct dirent *entry;
-	bool found = false;
+	int pid, number, newest = -1;
 
 	check(directory, STATISTICS ": %m");
 	while ((entry = readdir(directory))) {
-		if (sscanf(entry->d_name, "%u-%u", &pid, &number) != 2 ||
-		    pid != (unsigned int)getpid())
-			continue;
-		if (!found || number > newest)
+		if (sscanf(entry->d_name, "%d-%d", &pid, &number) == 2 && pid == getpid() &&
+		    number > newest && (limit < 0 || number < limit))
 			newest = number;
-		found = true;
 	}
 	closedir(directory);
-	check(found, "pagehint_kvm has no statistics of process %d", getpid());
-	snprintf(path, bytes, STATISTICS "/%d-%u", getpid(), newest);
+	check(newest >= 0, "pagehint_kvm has no statistics of process %d", getpid());
+	return newest;
 }
 
-/* Of "counters" or "state": "name value" a line */
-uint64_t counter(const char *name)
+/*
+ * Of "counters" or "state": "name value" a line. @age: 0 is of the VM of this process
+ * that was seen last, 1 of the one before
+ */
+uint64_t counter_of(unsigned int age, const char *name)
 {
 	static const char * const files[] = { "counters", "state" };
-	char directory[128], path[160], line[128], found[64];
+	char path[160], line[128], found[64];
 	unsigned long long value;
+	int number = -1;
 
-	find_directory(directory, sizeof(directory));
+	do {
+		number = find_number(number);
+	} while (age--);
 	for (unsigned int i = 0; i < 2; i++) {
 		FILE *file;
 
-		snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
+		snprintf(path, sizeof(path), STATISTICS "/%d-%d/%s", getpid(), number, files[i]);
 		file = fopen(path, "re");
 		check(file, "%s: %m", path);
 		while (fgets(line, sizeof(line), file)) {
@@ -157,6 +177,11 @@ uint64_t counter(const char *name)
 		fclose(file);
 	}
 	fail("pagehint_kvm has no counter %s", name);
+}
+
+uint64_t counter(const char *name)
+{
+	return counter_of(0, name);
 }
 
 void write_file(const char *path, const char *text)

@@ -2,11 +2,19 @@
 /*
  * vmm TEST [SCALE]: runs one test of host/kvm; the last line of the output says
  * what was seen. Status 0, or 1 at the first thing that is not as expected.
+ *
+ * vmm --without RULE TEST: the same with the test build of the module, which does not
+ * keep one of its rules. Status 0 if the test fails, as it must: else it tests nothing.
  */
+#define _GNU_SOURCE
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests.h"
 
@@ -27,6 +35,10 @@ static const struct test tests[] = {
 	{ "unload", test_unload, "the module goes under the calls of several vCPUs" },
 	{ "storm", test_storm, "reclaim against several vCPUs" },
 	{ "destroy", test_destroy, "VMs that end meanwhile" },
+	{ "paused", test_paused, "reclaim of a VM that does not run" },
+	{ "left_alone", test_left_alone, "reclaim of a VM whose memory cannot be dropped" },
+	{ "coldest", test_coldest, "the coldest frames of two VMs go first" },
+	{ "unload_drop", test_unload_drop, "the module goes while it drops" },
 	{ "pressure", test_pressure, "the host runs out of memory" },
 };
 
@@ -41,18 +53,75 @@ void fail(const char *format, ...)
 	exit(1);
 }
 
+static const struct test *find_test(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (!strcmp(tests[i].name, name))
+			return &tests[i];
+	}
+	return NULL;
+}
+
+/* What it says, and its status; the last line is left in @line. */
+static int in_child(const struct test *test, char *line, int bytes)
+{
+	int pipes[2], status;
+	FILE *file;
+	pid_t child;
+
+	check(!pipe(pipes), "pipe: %m");
+	child = fork();
+	check(child >= 0, "fork: %m");
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(pipes[1], STDOUT_FILENO);
+		test->run(1);
+		exit(0);
+	}
+	close(pipes[1]);
+	file = fdopen(pipes[0], "r");
+	check(file, "fdopen: %m");
+	while (fgets(line, bytes, file))
+		printf("  %s", line);
+	fclose(file);
+	check(waitpid(child, &status, 0) == child && WIFEXITED(status), "%s: ended by a signal",
+	      test->name);
+	return WEXITSTATUS(status);
+}
+
+static void without(const char *rule, const struct test *test)
+{
+	char line[256] = "";
+	int status;
+
+	module_unload();
+	setenv(LEAVE_OUT, rule, 1);
+	module_load("");
+	status = in_child(test, line, sizeof(line));
+	unsetenv(LEAVE_OUT);
+	/* Where it failed the module may be there or not. */
+	if (module_loaded("pagehint_kvm"))
+		module_unload();
+	module_load("");
+	check(status == 1, "without %s the test %s ends with status %d: it does not notice", rule,
+	      test->name, status);
+	printf("noticed by %s: %s", test->name, line);
+}
+
 int main(int argc, char **argv)
 {
+	bool is_control = argc == 4 && !strcmp(argv[1], "--without");
+	const struct test *test = find_test(argv[argc > 1 ? is_control ? 3 : 1 : 0]);
 	unsigned int scale = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; argc > 1 && i < sizeof(tests) / sizeof(tests[0]); i++) {
-		if (strcmp(tests[i].name, argv[1]))
-			continue;
-		tests[i].run(scale ? scale : 1);
+	if (test && is_control)
+		without(argv[2], test);
+	else if (test)
+		test->run(scale ? scale : 1);
+	if (test)
 		return 0;
-	}
-	printf("usage: vmm TEST [SCALE]; tests:\n");
+	printf("usage: vmm TEST [SCALE] | vmm --without RULE TEST; tests:\n");
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		printf("  %-12s %s\n", tests[i].name, tests[i].what);
 	return 2;

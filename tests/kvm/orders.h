@@ -21,6 +21,8 @@ enum what {
 	ORDER_WRONG,	/* address, pages, seed -> words that are not the pattern */
 	ORDER_NONZERO,	/* address, pages -> words that are not zero */
 	ORDER_CYCLE,	/* address, pages, seed: volatile and back -> words wrong */
+	ORDER_HINT,	/* address, pages, seed: fill, and volatile */
+	ORDER_TAKE_BACK, /* the same, of this round's HINT -> words wrong */
 	ORDER_UNUSED,	/* address, pages, seed: fill, free, use -> words wrong */
 };
 
@@ -32,12 +34,12 @@ struct order {
 };
 
 /*
- * @rounds: how often the orders are carried out: answers of CYCLE and UNUSED add up
+ * @rounds: how often the orders are carried out: numbers of wrong words add up
  * @stop: a round that ends with this set is the last
  * @done: rounds so far
  * @entries: address of a page for vectors
  * @cookie: that calls are made with
- * @kept, @discarded, @errors: of CYCLE, what the host answered
+ * @kept, @discarded, @errors: of CYCLE and TAKE_BACK, what the host answered
  */
 struct orders {
 	uint64_t rounds;

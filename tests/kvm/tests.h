@@ -37,6 +37,12 @@ void test_unload(unsigned int scale);
 void test_storm(unsigned int scale);
 void test_destroy(unsigned int scale);
 
+/* reclaim.c */
+void test_paused(unsigned int scale);
+void test_left_alone(unsigned int scale);
+void test_coldest(unsigned int scale);
+void test_unload_drop(unsigned int scale);
+
 /* pressure.c */
 void test_pressure(unsigned int scale);
 

@@ -105,10 +105,14 @@ void *anonymous(size_t bytes);
 void *anonymous_huge(size_t bytes);
 size_t resident_kib(const void *memory, size_t bytes);
 size_t huge_kib(const void *memory, size_t bytes);
+#define LEAVE_OUT	"LEAVE_OUT"	/* in the environment: the test build's parameter */
+
 void module_load(const char *parameters);
+void module_load_test(const char *parameters);
 void module_unload(void);
 bool module_loaded(const char *name);
 uint64_t counter(const char *name);
+uint64_t counter_of(unsigned int age, const char *name);
 void write_file(const char *path, const char *text);
 void set_parameter(const char *name, const char *value);
 void kill_child(pid_t pid);

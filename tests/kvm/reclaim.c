@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which volatile memory reclaim takes, and when it leaves its hands off.
+ */
+#define _GNU_SOURCE
+#include <pagehint.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests.h"
+
+#define GPA	(256 * MIB)
+#define BYTES	(2 * MIB)
+#define PAGES	(BYTES / PAGE_BYTES)
+
+struct vm {
+	struct machine machine;
+	uint8_t *memory;
+	size_t bytes;
+	uint64_t cookie;
+};
+
+static void open_vm(struct vm *vm, size_t bytes)
+{
+	vm->bytes = bytes;
+	vm->memory = anonymous(bytes);
+	machine_open(&vm->machine, 2);
+	machine_slot(&vm->machine, 1, GPA, vm->memory, bytes, 0);
+	vm->cookie = call_cookie(vm->machine.vcpus);
+	/* By the VMM: the guest's faults are slow here. */
+	for (size_t i = 0; i < bytes; i += 8)
+		*(uint64_t *)(vm->memory + i) = pattern(GPA + i, 1);
+}
+
+static void close_vm(struct vm *vm)
+{
+	machine_close(&vm->machine);
+	munmap(vm->memory, vm->bytes);
+}
+
+/* Reclaim, until it has come by so often */
+static void reclaim_until(const char *name, uint64_t least)
+{
+	const double deadline = now() + 60;
+
+	do {
+		check(now() < deadline, "%s: expected %llu in a minute, found %llu", name,
+		      (unsigned long long)least, (unsigned long long)counter(name));
+		reclaim_slab();
+		usleep(20000);
+	} while (counter(name) < least);
+}
+
+/* A guest that is stopped may be about to be reset: its memory is the VMM's. */
+void test_paused(unsigned int scale)
+{
+	struct vm vm;
+
+	(void)scale;
+	open_vm(&vm, BYTES);
+	call_volatile(vm.machine.vcpus, vm.cookie, GPA, PAGES);
+	for (unsigned int i = 1; i <= 5; i++) {
+		reclaim_until("nr_reclaim_not_now", i);
+		check(!counter("nr_dropped_volatile") &&
+		      resident_kib(vm.memory, BYTES) == BYTES / 1024,
+		      "a VM that does not run lost volatile memory");
+	}
+	vcpu_start(&vm.machine.vcpus[1]);
+	reclaim_volatile(PAGES);
+	vcpu_stop(&vm.machine.vcpus[1]);
+	printf("paused: asked %llu times, nothing dropped; running: %llu frames dropped\n",
+	       (unsigned long long)counter("nr_reclaim_not_now"),
+	       (unsigned long long)counter("nr_dropped_volatile"));
+	close_vm(&vm);
+}
+
+#define SPOTS	100
+
+/*
+ * Nothing of a VMM with locked memory can be dropped. After 64 attempts in a row it
+ * is left alone for 10 seconds, and then it is looked at again.
+ */
+void test_left_alone(unsigned int scale)
+{
+	uint8_t *locked = anonymous(PAGE_BYTES);
+	uint64_t attempts;
+	double start;
+	struct vm vm;
+
+	(void)scale;
+	open_vm(&vm, BYTES);
+	for (uint64_t i = 0; i < SPOTS; i++)
+		call_volatile(vm.machine.vcpus, vm.cookie, GPA + 2 * i * PAGE_BYTES, 1);
+	check(!mlock(locked, PAGE_BYTES), "mlock: %m");
+	vcpu_start(&vm.machine.vcpus[1]);
+	reclaim_until("nr_refused_pinned", 64);
+	start = now();
+	/* Who asked at that very moment is heard. */
+	usleep(200000);
+	attempts = counter("nr_refused_pinned");
+	while (now() < start + 4) {
+		reclaim_slab();
+		check(counter("nr_refused_pinned") == attempts,
+		      "left alone after %llu attempts: found %llu",
+		      (unsigned long long)attempts,
+		      (unsigned long long)counter("nr_refused_pinned"));
+	}
+	check(!munlock(locked, PAGE_BYTES), "munlock: %m");
+	reclaim_volatile(SPOTS);
+	check(now() >= start + 8, "expected it to be left alone for 10 seconds, found %.1f",
+	      now() - start);
+	vcpu_stop(&vm.machine.vcpus[1]);
+	check(resident_kib(vm.memory, BYTES) == (PAGES - SPOTS) * 4, "%zu KiB resident",
+	      resident_kib(vm.memory, BYTES));
+	printf("left alone after %llu attempts; %.0f seconds later all %u frames are dropped\n",
+	       (unsigned long long)attempts, now() - start, SPOTS);
+	close_vm(&vm);
+	munmap(locked, PAGE_BYTES);
+}
+
+static void hint(struct vm *vm, unsigned int half, unsigned int temperature)
+{
+	uint8_t state = (uint8_t)(PAGEHINT_VOLATILE | temperature << PAGEHINT_TEMP_SHIFT);
+
+	check(call_state(vm->machine.vcpus, vm->cookie, GPA + half * BYTES, PAGES, state) == 1,
+	      "volatile with temperature %u was refused", temperature);
+}
+
+/* Two VMs, of each the half that is higher in memory is colder: one after the other */
+void test_coldest(unsigned int scale)
+{
+	static const struct {
+		unsigned int vm, half, temperature;
+	} order[] = { { 0, 1, 2 }, { 1, 1, 5 }, { 0, 0, 9 }, { 1, 0, 12 } };
+	const unsigned int nr = sizeof(order) / sizeof(order[0]);
+	struct vm vms[2];
+
+	(void)scale;
+	module_unload();
+	module_load_test("");
+	for (unsigned int i = 0; i < 2; i++)
+		open_vm(&vms[i], 2 * BYTES);
+	for (unsigned int i = 0; i < nr; i++)
+		hint(&vms[order[i].vm], order[i].half, order[i].temperature);
+	for (unsigned int i = 0; i < 2; i++)
+		vcpu_start(&vms[i].machine.vcpus[1]);
+	for (unsigned int i = 0; i < nr; i++) {
+		const double deadline = now() + 60;
+
+		set_parameter("ask", "512");
+		while (counter_of(0, "nr_dropped_volatile") +
+		       counter_of(1, "nr_dropped_volatile") < (i + 1) * PAGES) {
+			check(now() < deadline, "512 frames were not dropped in a minute");
+			usleep(1000);
+		}
+		for (unsigned int j = 0; j < nr; j++) {
+			size_t kib = resident_kib(vms[order[j].vm].memory +
+						  order[j].half * BYTES, BYTES);
+
+			check(kib == (j <= i ? 0 : BYTES / 1024),
+			      "after %u frames: of temperature %u there are %zu KiB",
+			      (i + 1) * (unsigned int)PAGES, order[j].temperature, kib);
+		}
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		vcpu_stop(&vms[i].machine.vcpus[1]);
+		close_vm(&vms[i]);
+	}
+	module_unload();
+	module_load("");
+	printf("two VMs, temperatures 2, 5, 9, 12: dropped in this order, 512 frames each\n");
+}
+
+static void *unload(void *context)
+{
+	(void)context;
+	module_unload();
+	return NULL;
+}
+
+/*
+ * The module goes while reclaim is about to drop. The moment that the guest hears
+ * that its host has forgotten, or that nobody answers, it puts new content in.
+ */
+void test_unload_drop(unsigned int scale)
+{
+	int64_t ret = 0;
+
+	module_unload();
+	for (unsigned int i = 0; i < 2 * scale; i++) {
+		struct vcpu *vcpu;
+		uint8_t result;
+		pthread_t thread;
+		struct vm vm;
+
+		module_load_test("pause_at=piece pause_ms=6000");
+		open_vm(&vm, BYTES + PAGE_BYTES);
+		vcpu = vm.machine.vcpus;
+		call_volatile(vcpu, vm.cookie, GPA, PAGES);
+		vcpu_start(&vm.machine.vcpus[1]);
+		set_parameter("ask", "512");
+		/* It is in its pause. */
+		usleep(200000);
+		check(counter("wanted") == PAGES && !counter("nr_dropped_volatile"),
+		      "reclaim is not where it should be");
+		check(!pthread_create(&thread, NULL, unload, NULL), "pthread_create: %m");
+		/* Another page, which was never volatile */
+		do {
+			ret = call_stable(vcpu, vm.cookie, GPA + BYTES, 1, &result);
+		} while (ret == 1);
+		check(ret == -PAGEHINT_HC_ESTALE || ret == -PAGEHINT_HC_ENOSYS,
+		      "expected an error, found %lld", (long long)ret);
+		for (size_t j = 0; j < BYTES; j += 8)
+			*(uint64_t *)(vm.memory + j) = pattern(GPA + j, 2);
+		check(!pthread_join(thread, NULL), "pthread_join: %m");
+		vcpu_stop(&vm.machine.vcpus[1]);
+		vcpu_check(vcpu, GPA, PAGES, 2, "written after the host had forgotten");
+		close_vm(&vm);
+	}
+	module_load("");
+	printf("unloaded %u times during a drop: the guest heard %lld, then wrote: all there\n",
+	       2 * scale, (long long)ret);
+}
