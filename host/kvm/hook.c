@@ -5,6 +5,7 @@
  *   kvm_emulate_hypercall		a call with our number, from a guest we
  *					serve, is answered in its place; any other
  *					goes on in KVM as if nobody were here
+ *   kvm_arch_vcpu_ioctl_get_mpstate	before it: the VMM may be about to reset the VM
  *   kvm_arch_vcpu_ioctl_set_mpstate	before it: the VMM resets the VM
  *   kvm_arch_pre_destroy_vm		before it: the VM goes
  *
@@ -78,6 +79,21 @@ static noinline __used int call_answer(struct kvm_vcpu *vcpu)
 }
 
 /*
+ * QEMU reads the state of every vCPU after all have stopped, and before it writes to
+ * memory (qemu_system_reset(), cpu_synchronize_all_states()). Under vcpu->mutex.
+ */
+static noinline __used void state_is_read(struct kvm_vcpu *vcpu)
+{
+	struct pagehint_vm *vm;
+
+	enter(CALLER_VCPU);
+	vm = pagehint_vm_find(vcpu->kvm);
+	if (vm)
+		pagehint_vm_look_at(vm);
+	leave(CALLER_VCPU);
+}
+
+/*
  * Any state that the VMM sets means that the guest does not simply run on: QEMU
  * sets it at reset and after loading a snapshot, never in between. Comes before
  * the state is set, under vcpu->mutex.
@@ -102,6 +118,7 @@ static noinline __used void vm_is_destroyed(struct kvm *kvm)
 }
 
 PAGEHINT_TAKING_ENTRY(pagehint_kvm_call_entry, call_is_ours, call_answer);
+PAGEHINT_LOOKING_ENTRY(pagehint_kvm_get_entry, state_is_read);
 PAGEHINT_LOOKING_ENTRY(pagehint_kvm_mpstate_entry, state_is_set);
 PAGEHINT_LOOKING_ENTRY(pagehint_kvm_destroy_entry, vm_is_destroyed);
 
@@ -116,6 +133,7 @@ struct hook {
 
 enum {
 	HOOK_DESTROY,
+	HOOK_GET,
 	HOOK_MPSTATE,
 	HOOK_CALL,
 	NR_HOOKS,
@@ -127,6 +145,11 @@ static struct hook hooks[NR_HOOKS] = {
 		.target = "kvm_arch_pre_destroy_vm",
 		.function = &pagehint_symbols.pre_destroy_vm,
 		.entry = pagehint_kvm_destroy_entry,
+	},
+	[HOOK_GET] = {
+		.target = "kvm_arch_vcpu_ioctl_get_mpstate",
+		.function = &pagehint_symbols.get_mpstate,
+		.entry = pagehint_kvm_get_entry,
 	},
 	[HOOK_MPSTATE] = {
 		.target = "kvm_arch_vcpu_ioctl_set_mpstate",
@@ -210,6 +233,7 @@ void pagehint_hooks_detach_calls(void)
 {
 	detach(&hooks[HOOK_CALL]);
 	detach(&hooks[HOOK_MPSTATE]);
+	detach(&hooks[HOOK_GET]);
 	wait_for_callers(CALLER_VCPU);
 }
 

@@ -67,11 +67,12 @@ enum pagehint_stat {
  * @kvm: the VM: alive for as long as this is, as the hook on its destruction
  *	 takes this away first
  * @mm: its VMM's memory, with a reference that keeps the struct (mmgrab)
- * @lock: of what follows up to @tally
+ * @lock: of what follows up to @looked_at
  * @cookie: under which the guest's hints hold; 0: none do, until it queries
  * @blocks: struct pagehint_block by gfn >> PAGEHINT_BLOCK_SHIFT
  * @tally: the sum of @blocks; read without the lock by the shrinker and by
  *	   debugfs, to whom an old value does no harm
+ * @looked_at: the VMM has read a vCPU's state, and the guest was not seen since then
  * @work: drops @wanted frames
  * @wanted: volatile frames that reclaim asked for and that are not dropped yet
  * @position: block at which @work goes on; only @work uses it
@@ -83,10 +84,11 @@ enum pagehint_stat {
 struct pagehint_vm {
 	struct kvm *kvm;
 	struct mm_struct *mm;
-	struct mutex lock;	/* of cookie, blocks and tally */
+	struct mutex lock;	/* of cookie, blocks, tally and looked_at */
 	u64 cookie;
 	struct xarray blocks;
 	struct pagehint_tally tally;
+	bool looked_at;
 	struct work_struct work;
 	atomic_long_t wanted;
 	unsigned long position;
@@ -109,6 +111,7 @@ extern int pagehint_order;
 /* symbols.c: functions of KVM and of the kernel that modules cannot link to */
 struct pagehint_kvm_symbols {
 	unsigned long emulate_hypercall;
+	unsigned long get_mpstate;
 	unsigned long set_mpstate;
 	unsigned long pre_destroy_vm;
 };
@@ -151,6 +154,7 @@ void pagehint_vm_destroyed(struct kvm *kvm);
 void pagehint_vms_refuse(void);
 void pagehint_vms_forget(void);
 u64 pagehint_vm_begin(struct pagehint_vm *vm);
+void pagehint_vm_look_at(struct pagehint_vm *vm);
 void pagehint_vm_reset(struct pagehint_vm *vm);
 int pagehint_vm_check_cookie(struct pagehint_vm *vm, u64 cookie);
 int pagehint_vm_set_volatile(struct pagehint_vm *vm, u64 cookie, u64 gfn, u64 nr_frames,

@@ -17,9 +17,15 @@
  * for one piece of a block at a time: a guest that makes a frame stable waits for
  * one do_madvise() of at most 2 MiB.
  *
- * Only while the guest runs, or is halted: a VMM that resets it writes firmware
- * and kernel into frames that are volatile until, last of all, it sets the vCPUs'
- * state, and stops all vCPUs before it begins. A stopped guest keeps its memory.
+ * Only while the guest runs, or is halted: a VMM that resets it stops all vCPUs,
+ * reads their state, writes firmware and kernel into frames that are volatile until
+ * then, and last of all sets the vCPUs' state, when all is forgotten. A vCPU in the
+ * guest, or halted there, is a running guest. One that waits for a CPU, or handles
+ * an exit and is short of memory as all others are, cannot be told from one that the
+ * VMM has asked for something else: in both somebody holds its mutex. So that counts
+ * as running too, but not from the moment when the VMM reads a vCPU's state, which
+ * waits for a drop that is under way, until the guest was seen to run again. A
+ * stopped guest keeps its memory.
  */
 #include "log.h"
 
@@ -110,7 +116,6 @@ static int drop_piece(struct pagehint_vm *vm, u64 gfn, unsigned int nr)
 	unsigned long before = get_mm_rss(vm->mm), after;
 	int idx, err;
 
-	pagehint_test_pause("drop");
 	idx = srcu_read_lock(&vm->kvm->srcu);
 	err = pagehint_memory_drop(vm, gfn, nr, true);
 	srcu_read_unlock(&vm->kvm->srcu, idx);
@@ -121,6 +126,25 @@ static int drop_piece(struct pagehint_vm *vm, u64 gfn, unsigned int nr)
 		wake_up(&gained);
 	}
 	return err;
+}
+
+/* Under vm->lock, which a VMM that reads a vCPU's state takes */
+static bool guest_runs(struct pagehint_vm *vm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	if (pagehint_guest_runs(vm->kvm)) {
+		vm->looked_at = false;
+		return true;
+	}
+	if (READ_ONCE(vm->looked_at))
+		return pagehint_left_out("looked_at");
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		if (mutex_is_locked(&vcpu->mutex))
+			return true;
+	}
+	return pagehint_left_out("guest_runs");
 }
 
 /*
@@ -141,8 +165,9 @@ static enum outcome drop_one(struct pass *pass)
 	if (!block)
 		goto out;
 	outcome = NOT_NOW;
-	if (!pagehint_guest_runs(vm->kvm) && !pagehint_left_out("guest_runs"))
+	if (!guest_runs(vm))
 		goto out;
+	pagehint_test_pause("drop");
 	gfn = ((u64)vm->position << PAGEHINT_BLOCK_SHIFT) + pass->first;
 	outcome = drop_piece(vm, gfn, nr) == -EPERM ? REFUSED : DROPPED;
 	if (outcome == DROPPED) {

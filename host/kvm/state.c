@@ -239,6 +239,23 @@ u64 pagehint_vm_begin(struct pagehint_vm *vm)
 }
 
 /**
+ * pagehint_vm_look_at - the VMM reads the state of a vCPU
+ * @vm: the VM
+ *
+ * On return nothing volatile is dropped until the guest runs.
+ *
+ * Context: process, may sleep for as long as a drop takes.
+ */
+void pagehint_vm_look_at(struct pagehint_vm *vm)
+{
+	/* Before the lock: reclaim, which takes it for each piece, may be quicker. */
+	WRITE_ONCE(vm->looked_at, true);
+	mutex_lock(&vm->lock);
+	vm->looked_at = true;
+	mutex_unlock(&vm->lock);
+}
+
+/**
  * pagehint_vm_reset - nothing that this guest said holds any more
  * @vm: the VM
  *

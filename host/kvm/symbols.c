@@ -108,6 +108,7 @@ static int find_all(void)
 	int err = 0;
 
 	pagehint_symbols.emulate_hypercall = find(KVM_PREFIX "kvm_emulate_hypercall", &err);
+	pagehint_symbols.get_mpstate = find(KVM_PREFIX "kvm_arch_vcpu_ioctl_get_mpstate", &err);
 	pagehint_symbols.set_mpstate = find(KVM_PREFIX "kvm_arch_vcpu_ioctl_set_mpstate", &err);
 	pagehint_symbols.pre_destroy_vm = find(KVM_PREFIX "kvm_arch_pre_destroy_vm", &err);
 	vendor = (const struct kvm_x86_ops *)find(KVM_PREFIX "kvm_x86_ops", &err);

@@ -194,7 +194,15 @@ uint64_t vcpu_do(struct vcpu *vcpu, enum what what, uint64_t a, uint64_t b, uint
 	return vcpu->orders->order[0].answer;
 }
 
-/* As QEMU does at reset */
+/* As QEMU does at reset, after all have stopped and before it writes to memory */
+void vcpu_get_mpstate(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state;
+
+	check(!ioctl(vcpu->fd, KVM_GET_MP_STATE, &state), "KVM_GET_MP_STATE: %m");
+}
+
+/* And last of all */
 void vcpu_set_mpstate(struct vcpu *vcpu)
 {
 	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };

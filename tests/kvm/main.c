@@ -39,6 +39,7 @@ static const struct test tests[] = {
 	{ "left_alone", test_left_alone, "reclaim of a VM whose memory cannot be dropped" },
 	{ "coldest", test_coldest, "the coldest frames of two VMs go first" },
 	{ "unload_drop", test_unload_drop, "the module goes while it drops" },
+	{ "reset_drop", test_reset_drop, "the VMM resets the VM while reclaim drops" },
 	{ "pressure", test_pressure, "the host runs out of memory" },
 };
 

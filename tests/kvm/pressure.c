@@ -115,8 +115,9 @@ void test_pressure(unsigned int scale)
 	vcpu_stop(&machine.vcpus[1]);
 	check(waitpid(child, &status, 0) == child, "waitpid: %m");
 	check(WIFEXITED(status) && number_of("/proc/vmstat", "oom_kill") == kills,
-	      "after %.1f seconds and %zu MiB a process was killed; of %zu volatile frames %llu were dropped",
-	      now() - start, taken / MIB, pages, (unsigned long long)dropped);
+	      "after %.1f seconds and %zu MiB a process was killed; of %zu volatile frames %llu were dropped; %llu times the guest did not run",
+	      now() - start, taken / MIB, pages, (unsigned long long)dropped,
+	      (unsigned long long)counter("nr_reclaim_not_now"));
 	/* Page by page: kept and right, or discarded */
 	for (size_t i = 0; i < pages; i += 61) {
 		uint8_t result;

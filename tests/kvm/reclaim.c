@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -224,4 +225,56 @@ void test_unload_drop(unsigned int scale)
 	module_load("");
 	printf("unloaded %u times during a drop: the guest heard %lld, then wrote: all there\n",
 	       2 * scale, (long long)ret);
+}
+
+/*
+ * The VMM resets the VM as QEMU does, while reclaim is in the middle of a drop: what
+ * it writes to memory stays.
+ */
+void test_reset_drop(unsigned int scale)
+{
+	const size_t bytes = 4 * BYTES;
+	uint64_t dropped = 0;
+	unsigned int i;
+	struct vm vm;
+
+	module_unload();
+	module_load_test("pause_at=drop pause_ms=2000");
+	for (i = 0; i < 2 * scale; i++) {
+		struct vcpu *vcpus;
+
+		open_vm(&vm, bytes);
+		vcpus = vm.machine.vcpus;
+		call_volatile(vcpus, vm.cookie, GPA, 4 * PAGES);
+		vcpu_start(&vcpus[1]);
+		set_parameter("ask", "2048");
+		usleep(200000);
+		check(counter("wanted") == 4 * PAGES && !counter("nr_dropped_volatile"),
+		      "reclaim is not where it should be");
+		vcpu_stop(&vcpus[1]);
+		for (unsigned int j = 0; j < 2; j++)
+			vcpu_get_mpstate(&vcpus[j]);
+		dropped = counter("nr_dropped_volatile");
+		for (size_t j = 0; j < bytes; j += 8)
+			*(uint64_t *)(vm.memory + j) = pattern(GPA + j, 2);
+		/* It asks the vCPU for this and that, while reclaim goes on. */
+		for (double end = now() + 4; now() < end;) {
+			struct kvm_regs regs;
+
+			check(!ioctl(vcpus[1].fd, KVM_GET_REGS, &regs), "KVM_GET_REGS: %m");
+			if (!counter("wanted"))
+				set_parameter("ask", "2048");
+		}
+		for (unsigned int j = 0; j < 2; j++)
+			vcpu_set_mpstate(&vcpus[j]);
+		check(dropped && dropped < 4 * PAGES, "reclaim was not in the middle");
+		vcpu_check(vcpus, GPA, 4 * PAGES, 2, "written by the VMM at reset");
+		check(counter("nr_dropped_volatile") == dropped, "%llu frames, then %llu were dropped",
+		      (unsigned long long)dropped,
+		      (unsigned long long)counter("nr_dropped_volatile"));
+		close_vm(&vm);
+	}
+	module_unload();
+	module_load("");
+	printf("reset %u times during a drop: what the VMM wrote is there\n", i);
 }

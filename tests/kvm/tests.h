@@ -42,6 +42,7 @@ void test_paused(unsigned int scale);
 void test_left_alone(unsigned int scale);
 void test_coldest(unsigned int scale);
 void test_unload_drop(unsigned int scale);
+void test_reset_drop(unsigned int scale);
 
 /* pressure.c */
 void test_pressure(unsigned int scale);

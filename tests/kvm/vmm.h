@@ -72,6 +72,7 @@ void vcpu_fill(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed);
 void vcpu_check(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, uint64_t seed,
 		const char *what);
 void vcpu_check_zero(struct vcpu *vcpu, uint64_t gpa, uint64_t pages, const char *what);
+void vcpu_get_mpstate(struct vcpu *vcpu);
 void vcpu_set_mpstate(struct vcpu *vcpu);
 
 /* runner.c */
