@@ -4,7 +4,8 @@
  *
  * A frame is dropped only where a drop means what the guest was promised, zeros
  * or the old content, and concerns nobody but this guest:
- *   private anonymous memory		by MADV_DONTNEED, or lazy=1 MADV_FREE
+ *   private anonymous memory		its pages are unmapped, as by MADV_DONTNEED, or
+ *					with lazy=1 by MADV_FREE
  *   shared memory of tmpfs or memfd	by MADV_REMOVE, with shared=1 alone: other
  *					processes may map the file
  * Never in private mappings of files (the file's content would come back), in
@@ -17,10 +18,9 @@
  * VMM that the slot is gone, and so nothing of what the VMM does with the memory
  * afterwards can be dropped.
  *
- * Mappings: mmap_lock is held while they are judged, and released before
- * do_madvise() takes it again. A VMM that changes the mapping of a live slot in
- * between harms its own guest; what do_madvise() refuses by itself (locked and
- * device memory) is refused for good.
+ * Mappings: mmap_lock is held while they are judged and their pages unmapped. For
+ * MADV_FREE and MADV_REMOVE, which need not be asked for, it is released before
+ * do_madvise() takes it again: docs/kvm-host.md, "What is not closed".
  */
 #include "log.h"
 
@@ -83,7 +83,10 @@ int pagehint_memory_covers(struct kvm *kvm, u64 gfn, u64 nr_frames)
 	return 0;
 }
 
-/* Locked and pinned memory of a VMM, and devices: re-checked at every drop */
+/*
+ * Locked and pinned memory of a VMM, and devices: looked at anew for each piece.
+ * Context: mmap_lock, under which it is locked, and accounted once it is pinned.
+ */
 static bool is_pinned(struct kvm *kvm)
 {
 	if (pagehint_left_out("pinned"))
@@ -113,8 +116,10 @@ static bool is_watched(const struct vm_area_struct *vma)
 }
 
 /* Why not to drop in a mapping, or PAGEHINT_NR_STATS. Context: mmap_lock. */
-static enum pagehint_stat refusal(struct vm_area_struct *vma)
+static enum pagehint_stat refusal(struct kvm *kvm, struct vm_area_struct *vma)
 {
+	if (is_pinned(kvm))
+		return PAGEHINT_STAT_REFUSED_PINNED;
 	if (pagehint_left_out("whitelist"))
 		return PAGEHINT_NR_STATS;
 	if (vma->vm_flags & VM_HUGETLB)
@@ -165,26 +170,29 @@ static bool in_huge_page(struct mm_struct *mm, unsigned long address)
 /**
  * struct piece - the part of a range that is dropped by one call, or not at all
  * @end: of it; it begins where the range does
- * @advice: for do_madvise()
+ * @vma: it is in; only under mmap_lock
+ * @advice: what is done to it: MADV_DONTNEED here, else do_madvise()
  * @why: PAGEHINT_NR_STATS, or what to count its frames under instead of dropping
  * @splits: it is only a part of a huge page
  */
 struct piece {
 	unsigned long end;
+	struct vm_area_struct *vma;
 	int advice;
 	enum pagehint_stat why;
 	bool splits;
 };
 
 /* Context: mmap_lock. */
-static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
+static void judge(struct kvm *kvm, unsigned long start, unsigned long end,
 		  bool is_volatile, struct piece *piece)
 {
-	struct vm_area_struct *vma = find_vma(mm, start);
+	struct vm_area_struct *vma = find_vma(kvm->mm, start);
 	int wanted = READ_ONCE(pagehint_order);
 	unsigned int order = wanted < 0 ? HUGE_ORDER : wanted;
 
 	piece->splits = false;
+	piece->vma = vma;
 	piece->end = end;
 	if (!vma || vma->vm_start > start) {
 		piece->why = PAGEHINT_STAT_REFUSED_UNMAPPED;
@@ -193,7 +201,7 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 		return;
 	}
 	piece->end = min(end, vma->vm_end);
-	piece->why = refusal(vma);
+	piece->why = refusal(kvm, vma);
 	if (piece->why != PAGEHINT_NR_STATS)
 		return;
 	piece->advice = vma->vm_file ? MADV_REMOVE :
@@ -205,30 +213,46 @@ static void judge(struct mm_struct *mm, unsigned long start, unsigned long end,
 		return;
 	}
 	piece->end = min(piece->end, ALIGN(start + 1, PMD_SIZE));
-	piece->splits = in_huge_page(mm, start) && !pagehint_left_out("huge_page");
+	piece->splits = in_huge_page(kvm->mm, start) && !pagehint_left_out("huge_page");
 	/* Volatile ones go when memory is short, and then a part is better than none. */
 	if (piece->splits && !is_volatile && piece->end - start < PAGE_SIZE << order)
 		piece->why = PAGEHINT_STAT_HUGE_SKIPPED;
 }
 
-static void drop_piece(struct pagehint_vm *vm, unsigned long start,
-		       const struct piece *piece, bool is_volatile)
+/*
+ * Judged and dropped, and then counted. With mmap_lock on entry and without it on
+ * return; true: some of it may be gone now.
+ */
+static bool drop_piece(struct pagehint_vm *vm, unsigned long start, unsigned long end,
+		       bool is_volatile, struct piece *piece)
 {
-	u64 nr_frames = (piece->end - start) >> PAGE_SHIFT;
+	unsigned long bytes;
+	u64 nr_frames;
+	int err = 0;
+
+	judge(vm->kvm, start, end, is_volatile, piece);
+	bytes = piece->end - start;
+	nr_frames = bytes >> PAGE_SHIFT;
+	if (piece->why == PAGEHINT_NR_STATS && piece->advice == MADV_DONTNEED)
+		pagehint_zap(piece->vma, start, bytes);
+	mmap_read_unlock(vm->mm);
 
 	if (piece->why != PAGEHINT_NR_STATS) {
 		pagehint_count(vm, piece->why, nr_frames);
-		return;
+		return false;
 	}
 	pagehint_count(vm, PAGEHINT_STAT_DROP_CALLS, 1);
-	if (pagehint_madvise(vm->mm, start, piece->end - start, piece->advice)) {
+	if (piece->advice != MADV_DONTNEED)
+		err = pagehint_madvise(vm->mm, start, bytes, piece->advice);
+	if (err) {
 		pagehint_count(vm, PAGEHINT_STAT_DROP_ERRORS, 1);
-		return;
+		return true;
 	}
 	if (piece->splits)
 		pagehint_count(vm, PAGEHINT_STAT_HUGE_SPLIT, nr_frames);
 	pagehint_count(vm, is_volatile ? PAGEHINT_STAT_DROPPED_VOLATILE :
 					 PAGEHINT_STAT_DROPPED_UNUSED, nr_frames);
+	return true;
 }
 
 /* Frames that follow each other in the VMM's memory too; @tried: some may be gone now */
@@ -242,10 +266,7 @@ static int drop_range(struct pagehint_vm *vm, unsigned long start, unsigned long
 		err = mmap_read_lock_killable(vm->mm);
 		if (err)
 			return -EINTR;
-		judge(vm->mm, start, end, is_volatile, &piece);
-		mmap_read_unlock(vm->mm);
-		*tried |= piece.why == PAGEHINT_NR_STATS;
-		drop_piece(vm, start, &piece, is_volatile);
+		*tried |= drop_piece(vm, start, end, is_volatile, &piece);
 		cond_resched();
 	}
 	return 0;
@@ -270,10 +291,6 @@ int pagehint_memory_drop(struct pagehint_vm *vm, u64 gfn, u64 nr_frames, bool is
 	bool tried = false;
 	int err = 0;
 
-	if (is_pinned(vm->kvm)) {
-		pagehint_count(vm, PAGEHINT_STAT_REFUSED_PINNED, nr_frames);
-		return -EPERM;
-	}
 	while (left && !err) {
 		const struct kvm_memory_slot *slot = slot_of(vm->kvm, at);
 		u64 nr = slot ? frames_in_slot(slot, at, left) : 1;

@@ -31,6 +31,7 @@ struct dentry;
 struct kvm;
 struct kvm_vcpu;
 struct mm_struct;
+struct vm_area_struct;
 
 /* In the order of the names in stats.c */
 enum pagehint_stat {
@@ -126,6 +127,7 @@ int pagehint_read_guest(struct kvm *kvm, u64 gpa, void *data, unsigned long byte
 int pagehint_write_guest(struct kvm *kvm, u64 gpa, const void *data, unsigned long bytes);
 int pagehint_skip_instruction(struct kvm_vcpu *vcpu);
 int pagehint_madvise(struct mm_struct *mm, unsigned long start, size_t bytes, int advice);
+void pagehint_zap(struct vm_area_struct *vma, unsigned long start, unsigned long bytes);
 bool pagehint_huge_pages_possible(unsigned long vm_flags);
 
 /* hook.c */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Functions of KVM and of the kernel that this module cannot link to: newer
- * kernels export KVM's to kvm-amd and kvm-intel only, do_madvise() to nobody.
+ * kernels export KVM's to kvm-amd and kvm-intel only, do_madvise() and what unmaps
+ * pages to nobody.
  *
  * They are found by name at load and called by static calls, which are direct
  * calls and so hold under IBT. The two functions of the vendor module are called
@@ -14,6 +15,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/version.h>
 
 #include <compat/call.h>
 
@@ -61,6 +63,18 @@ static int no_madvise(struct mm_struct *mm, unsigned long start, size_t len, int
 	return -EINVAL;
 }
 
+/* 7.2 has another name for it, and one argument less. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#define ZAP "zap_page_range_single"
+static void no_zap(struct vm_area_struct *vma, unsigned long start, unsigned long size,
+		   struct zap_details *details)
+#else
+#define ZAP "zap_vma_range"
+static void no_zap(struct vm_area_struct *vma, unsigned long start, unsigned long size)
+#endif
+{
+}
+
 PAGEHINT_CALL_DEFINE(lookup_call, no_lookup);
 PAGEHINT_CALL_DEFINE(module_call, no_module);
 PAGEHINT_CALL_DEFINE(site_call, no_site);
@@ -68,6 +82,7 @@ PAGEHINT_CALL_DEFINE(read_call, no_read);
 PAGEHINT_CALL_DEFINE(write_call, no_write);
 PAGEHINT_CALL_DEFINE(skip_call, no_skip);
 PAGEHINT_CALL_DEFINE(madvise_call, no_madvise);
+PAGEHINT_CALL_DEFINE(zap_call, no_zap);
 
 struct pagehint_kvm_symbols pagehint_symbols;
 
@@ -104,7 +119,7 @@ static unsigned long find(const char *name, int *err)
 
 static int find_all(void)
 {
-	unsigned long read, write, skip, madvise, site;
+	unsigned long read, write, skip, madvise, zap, site;
 	int err = 0;
 
 	pagehint_symbols.emulate_hypercall = find(KVM_PREFIX "kvm_emulate_hypercall", &err);
@@ -116,6 +131,7 @@ static int find_all(void)
 	write = find(KVM_PREFIX "kvm_write_guest", &err);
 	skip = find(KVM_PREFIX "kvm_skip_emulated_instruction", &err);
 	madvise = find("do_madvise", &err);
+	zap = find(ZAP, &err);
 	site = find("ftrace_location", &err);
 	if (err)
 		return err;
@@ -124,6 +140,7 @@ static int find_all(void)
 	PAGEHINT_CALL_SET(write_call, write);
 	PAGEHINT_CALL_SET(skip_call, skip);
 	PAGEHINT_CALL_SET(madvise_call, madvise);
+	PAGEHINT_CALL_SET(zap_call, zap);
 	PAGEHINT_CALL_SET(site_call, site);
 	/* Without it every memory is taken for one with huge pages. */
 	huge_page_flags = (const unsigned long *)
@@ -247,6 +264,16 @@ int pagehint_skip_instruction(struct kvm_vcpu *vcpu)
 int pagehint_madvise(struct mm_struct *mm, unsigned long start, size_t bytes, int advice)
 {
 	return PAGEHINT_CALL(madvise_call)(mm, start, bytes, advice);
+}
+
+/* What MADV_DONTNEED does in one mapping. Context: process, may sleep; mmap_lock. */
+void pagehint_zap(struct vm_area_struct *vma, unsigned long start, unsigned long bytes)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+	PAGEHINT_CALL(zap_call)(vma, start, bytes, NULL);
+#else
+	PAGEHINT_CALL(zap_call)(vma, start, bytes);
+#endif
 }
 
 /**
