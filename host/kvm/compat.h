@@ -25,8 +25,8 @@ static inline bool pagehint_vcpu_foreign_calls(struct kvm_vcpu *vcpu)
 }
 
 /*
- * Is a vCPU in KVM_RUN, running or halted? A moment in which it is in neither is
- * a no too: for those who can wait.
+ * Is a vCPU in the guest, or halted there? One that handles an exit, or waits for a
+ * CPU, is not.
  */
 static inline bool pagehint_guest_runs(struct kvm *kvm)
 {
@@ -47,6 +47,19 @@ static inline bool pagehint_has_devices(struct kvm *kvm)
 	return atomic_read(&kvm->arch.assigned_device_count) ||
 	       atomic_read(&kvm->arch.noncoherent_dma_count);
 }
+
+/* What unmaps pages of one mapping: in 7.2 by another name, and one argument less */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#define PAGEHINT_ZAP_NAME "zap_page_range_single"
+#define PAGEHINT_ZAP_PARAMETERS struct vm_area_struct *vma, unsigned long start, \
+				unsigned long bytes, struct zap_details *details
+#define PAGEHINT_ZAP_ARGUMENTS(vma, start, bytes) vma, start, bytes, NULL
+#else
+#define PAGEHINT_ZAP_NAME "zap_vma_range"
+#define PAGEHINT_ZAP_PARAMETERS struct vm_area_struct *vma, unsigned long start, \
+				unsigned long bytes
+#define PAGEHINT_ZAP_ARGUMENTS(vma, start, bytes) vma, start, bytes
+#endif
 
 /* 6.7 (c42d50aefd17) allocates shrinkers. */
 static inline int pagehint_shrinker_register(struct shrinker *shrinker)

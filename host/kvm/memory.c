@@ -20,7 +20,7 @@
  *
  * Mappings: mmap_lock is held while they are judged and their pages unmapped. For
  * MADV_FREE and MADV_REMOVE, which need not be asked for, it is released before
- * do_madvise() takes it again: docs/kvm-host.md, "What is not closed".
+ * do_madvise() takes it again: docs/kvm-host.md, "Limits".
  */
 #include "log.h"
 

@@ -45,8 +45,11 @@
 #define MAX_REFUSED	64
 #define LEFT_ALONE	(10 * HZ)
 
-/* The kernel is about to kill: so long it waits for so many pages. */
-#define OOM_PATIENCE	HZ
+/*
+ * The kernel is about to kill: so long it waits for so many pages. On a busy host a
+ * worker is slow just then; a process that is killed later is no loss.
+ */
+#define OOM_PATIENCE	(5 * HZ)
 #define OOM_PAGES	512
 #define OOM_ASKS_EACH	(HZ / 50)
 
@@ -249,6 +252,17 @@ void pagehint_reclaim_cancel(struct pagehint_vm *vm)
 	cancel_work_sync(&vm->work);
 }
 
+/* Not hotter than this; no lock: a guess */
+static unsigned long volatile_frames(const struct pagehint_vm *vm, unsigned int temperature)
+{
+	unsigned long there = 0;
+	unsigned int t;
+
+	for (t = 0; t <= temperature; t++)
+		there += READ_ONCE(vm->tally.there[t]);
+	return there;
+}
+
 /*
  * How many frames not hotter than this could still be asked for. No lock: a
  * guess. What was asked for goes first, as it is the coldest.
@@ -256,13 +270,11 @@ void pagehint_reclaim_cancel(struct pagehint_vm *vm)
 static unsigned long left_to_ask(const struct pagehint_vm *vm, unsigned int temperature)
 {
 	long wanted = max(atomic_long_read(&vm->wanted), 0L);
-	unsigned long there = 0;
-	unsigned int t;
+	unsigned long there;
 
 	if (time_before(jiffies, READ_ONCE(vm->not_before)))
 		return 0;
-	for (t = 0; t <= temperature; t++)
-		there += READ_ONCE(vm->tally.there[t]);
+	there = volatile_frames(vm, temperature);
 	return there - min_t(unsigned long, there, wanted);
 }
 
@@ -323,9 +335,8 @@ void pagehint_reclaim_ask(unsigned long wanted)
 #endif
 
 /*
- * Ask for everything. True if there is something that may still be dropped: it is
- * not known what, as neither a guest that pauses nor a VM that is left alone is
- * noticed here.
+ * Ask for everything. True if anything is volatile: whether it can be dropped is not
+ * known here, as of a guest that pauses.
  */
 static bool ask_for_all(void)
 {
@@ -341,7 +352,7 @@ static bool ask_for_all(void)
 		WRITE_ONCE(vm->not_before, jiffies);
 	ask(ULONG_MAX);
 	xa_for_each(&pagehint_vms, index, vm)
-		any |= atomic_long_read(&vm->wanted) > 0;
+		any |= volatile_frames(vm, PAGEHINT_TEMPERATURES - 1) != 0;
 	mutex_unlock(&pagehint_vms_mutex);
 	return any;
 }
@@ -379,6 +390,8 @@ static struct shrinker shrinker = {
 	.count_objects = count_objects,
 	.scan_objects = scan_objects,
 	.seeks = DEFAULT_SEEKS,
+	/* What is dropped at a time: reclaim that asks for less gets more. */
+	.batch = PAGEHINT_BLOCK_FRAMES,
 };
 
 /**
@@ -391,7 +404,7 @@ int pagehint_shrinker_open(void)
 {
 	int err;
 
-	queue = alloc_workqueue("pagehint_kvm", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	queue = alloc_workqueue("pagehint_kvm", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
 	if (!queue)
 		return -ENOMEM;
 	err = pagehint_shrinker_register(&shrinker);

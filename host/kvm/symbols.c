@@ -15,10 +15,10 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/version.h>
 
 #include <compat/call.h>
 
+#include "compat.h"
 #include "pagehint_kvm.h"
 
 /* "module:name", so that nobody else's function of that name is found */
@@ -63,15 +63,7 @@ static int no_madvise(struct mm_struct *mm, unsigned long start, size_t len, int
 	return -EINVAL;
 }
 
-/* 7.2 has another name for it, and one argument less. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
-#define ZAP "zap_page_range_single"
-static void no_zap(struct vm_area_struct *vma, unsigned long start, unsigned long size,
-		   struct zap_details *details)
-#else
-#define ZAP "zap_vma_range"
-static void no_zap(struct vm_area_struct *vma, unsigned long start, unsigned long size)
-#endif
+static void no_zap(PAGEHINT_ZAP_PARAMETERS)
 {
 }
 
@@ -131,7 +123,7 @@ static int find_all(void)
 	write = find(KVM_PREFIX "kvm_write_guest", &err);
 	skip = find(KVM_PREFIX "kvm_skip_emulated_instruction", &err);
 	madvise = find("do_madvise", &err);
-	zap = find(ZAP, &err);
+	zap = find(PAGEHINT_ZAP_NAME, &err);
 	site = find("ftrace_location", &err);
 	if (err)
 		return err;
@@ -269,11 +261,7 @@ int pagehint_madvise(struct mm_struct *mm, unsigned long start, size_t bytes, in
 /* What MADV_DONTNEED does in one mapping. Context: process, may sleep; mmap_lock. */
 void pagehint_zap(struct vm_area_struct *vma, unsigned long start, unsigned long bytes)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
-	PAGEHINT_CALL(zap_call)(vma, start, bytes, NULL);
-#else
-	PAGEHINT_CALL(zap_call)(vma, start, bytes);
-#endif
+	PAGEHINT_CALL(zap_call)(PAGEHINT_ZAP_ARGUMENTS(vma, start, bytes));
 }
 
 /**

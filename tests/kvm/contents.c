@@ -17,7 +17,7 @@
 /* Says what came back, and that it is nearly all that was hinted. */
 static void report(const char *kind, size_t pages, size_t before, size_t after)
 {
-	printf("%s: %zu KiB hinted; resident in the VMM before %zu KiB, after %zu KiB: %zu %% came back\n",
+	printf("%s: %zu KiB hinted; VMM's memory before %zu KiB, after %zu KiB: %zu %% came back\n",
 	       kind, pages * 4, before, after, (before - after) * 100 / (pages * 4));
 	check((before - after) * 100 >= pages * 4 * 95, "less than 95 %% came back");
 }

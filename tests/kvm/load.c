@@ -93,9 +93,11 @@ static void stop(struct load *load, uint64_t *kept, uint64_t *discarded)
 		for (unsigned int j = 0; j < MAX_ORDERS && orders->order[j].what; j++) {
 			const struct order *order = &orders->order[j];
 
-			check((order->what != ORDER_CYCLE && order->what != ORDER_UNUSED &&
-			       order->what != ORDER_TAKE_BACK) || !order->answer, "vCPU %u, order %u: %llu words wrong", i, j,
-			      (unsigned long long)order->answer);
+			/* These count; the others leave an answer of KVM there. */
+			if (order->what == ORDER_CYCLE || order->what == ORDER_UNUSED ||
+			    order->what == ORDER_TAKE_BACK)
+				check(!order->answer, "vCPU %u, order %u: %llu words wrong", i, j,
+				      (unsigned long long)order->answer);
 		}
 	}
 	machine_close(&load->machine);
@@ -149,8 +151,9 @@ void test_storm(unsigned int scale)
 		check(!load.machine.vcpus[i].orders->errors, "vCPU %u: %llu calls failed", i,
 		      (unsigned long long)load.machine.vcpus[i].orders->errors);
 	stop(&load, &kept, &discarded);
-	printf("%u vCPUs, asked for 64 frames %llu times: %llu frames dropped, %llu ranges kept, %llu discarded, no word wrong\n",
-	       NR, (unsigned long long)nr, (unsigned long long)dropped,
+	printf("%u vCPUs, asked for 64 frames %llu times: %llu dropped, ", NR,
+	       (unsigned long long)nr, (unsigned long long)dropped);
+	printf("%llu ranges kept, %llu discarded, no word wrong\n",
 	       (unsigned long long)kept, (unsigned long long)discarded);
 	check(dropped >= 1000 && kept >= 100 && discarded >= 100, "too little was seen");
 	module_unload();

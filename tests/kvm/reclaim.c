@@ -269,8 +269,8 @@ void test_reset_drop(unsigned int scale)
 			vcpu_set_mpstate(&vcpus[j]);
 		check(dropped && dropped < 4 * PAGES, "reclaim was not in the middle");
 		vcpu_check(vcpus, GPA, 4 * PAGES, 2, "written by the VMM at reset");
-		check(counter("nr_dropped_volatile") == dropped, "%llu frames, then %llu were dropped",
-		      (unsigned long long)dropped,
+		check(counter("nr_dropped_volatile") == dropped,
+		      "%llu frames, then %llu were dropped", (unsigned long long)dropped,
 		      (unsigned long long)counter("nr_dropped_volatile"));
 		close_vm(&vm);
 	}
