@@ -9,13 +9,14 @@
  * So reclaim may go through all its priorities before the first frame is dropped, and
  * where there is neither swap nor page cache it does not try again: it kills. Just
  * before, it asks our notifier, which waits for the work, but not for ever: the task
- * may hold the very mmap_lock that the work needs. What it reports is measured in the
- * VMM's resident memory, not in frames: a guest that makes frames volatile that are
- * not there cannot keep the kernel from killing.
+ * may hold the very lock that the work needs, a VMM's mmap_lock, or vm->lock where it
+ * allocates for a call. What it reports is measured in the VMM's resident memory, not
+ * in frames: a guest that makes frames volatile that are not there cannot keep the
+ * kernel from killing.
  *
  * The work of one VM holds the VMM's memory (mmget) while it runs, and vm->lock
  * for one piece of a block at a time: a guest that makes a frame stable waits for
- * one do_madvise() of at most 2 MiB.
+ * the drop of 2 MiB at most.
  *
  * Only while the guest runs, or is halted: a VMM that resets it stops all vCPUs,
  * reads their state, writes firmware and kernel into frames that are volatile until

@@ -107,7 +107,7 @@ static void stop(struct load *load, uint64_t *kept, uint64_t *discarded)
 void test_unload(unsigned int scale)
 {
 	uint64_t kept = 0, discarded = 0;
-	unsigned int rounds = 10 * scale;
+	unsigned int rounds = 5 * scale;
 	struct load load;
 
 	start(&load);
