@@ -58,18 +58,18 @@ void reclaim_slab(void)
 }
 
 /*
- * Until so many volatile frames were dropped; a vCPU must run. Reclaim only asks,
+ * Until so many volatile frames of the VM were dropped; a vCPU must run. Reclaim only asks,
  * and what cannot be had at the moment it does not get: so it asks again.
  */
 void reclaim_volatile(uint64_t frames)
 {
 	const double deadline = now() + 60;
 
-	while (counter("volatile_absent") < frames) {
+	while (counter("nr_dropped_volatile") < frames) {
 		check(now() < deadline,
 		      "of %llu volatile frames only %llu were dropped in a minute",
 		      (unsigned long long)frames,
-		      (unsigned long long)counter("volatile_absent"));
+		      (unsigned long long)counter("nr_dropped_volatile"));
 		reclaim_slab();
 		usleep(20000);
 	}
