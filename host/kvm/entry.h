@@ -3,6 +3,9 @@
  * What the ftrace sites of KVM's functions call (direct calls). On entry the
  * stack has the return address into the function, and under it the function's
  * caller's; arguments are in their registers.
+ *
+ * Aligned: to 7.2 (DYNAMIC_FTRACE_WITH_JMP) bit 0 of the address says that the site is to
+ * jump there, with no return address on the stack.
  */
 #ifndef _PAGEHINT_KVM_ENTRY_H
 #define _PAGEHINT_KVM_ENTRY_H
@@ -19,11 +22,7 @@
 	void entry##_take(void);					\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
-	    ".type " #entry "_take, @function\n"			\
-	    #entry "_take:\n"						\
-	    "	addq $8, %rsp\n"					\
-	    "	jmp " #takes "\n"					\
-	    ".size " #entry "_take, . - " #entry "_take\n"		\
+	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
 	    "	" ASM_ENDBR						\
@@ -34,6 +33,11 @@
 	    "	jnz " #entry "_take\n"					\
 	    "	" ASM_RET						\
 	    ".size " #entry ", . - " #entry "\n"			\
+	    ".type " #entry "_take, @function\n"			\
+	    #entry "_take:\n"						\
+	    "	addq $8, %rsp\n"					\
+	    "	jmp " #takes "\n"					\
+	    ".size " #entry "_take, . - " #entry "_take\n"		\
 	    ".popsection\n");						\
 	STACK_FRAME_NON_STANDARD(entry##_take)
 
@@ -41,6 +45,7 @@
 #define PAGEHINT_LOOKING_ENTRY(entry, looks)				\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
+	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
 	    "	" ASM_ENDBR						\

@@ -9,9 +9,12 @@
 
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
-	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#error "pagehint_kvm: this kernel is not supported; supported is 6.1 (docs/status.md)"
+#define PAGEHINT_HOST_IS(major, minor)					\
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0) &&	\
+	 LINUX_VERSION_CODE < KERNEL_VERSION(major, (minor) + 1, 0))
+
+#if !PAGEHINT_HOST_IS(6, 1) && !PAGEHINT_HOST_IS(6, 12) && !PAGEHINT_HOST_IS(7, 2)
+#error "pagehint_kvm: this kernel is not supported; supported are 6.1, 6.12 and 7.2 (docs/kvm-host-versions.md)"
 #endif
 
 #ifndef CONFIG_X86_64
