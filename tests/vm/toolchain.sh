@@ -63,19 +63,15 @@ loaded_by()
 # TREE/toolchain; its directory usr/bin is to be in PATH (tests/vm/build-module)
 add_toolchain()
 {
-	local tree=$1 root=$1/toolchain wanted=() package
+	local tree=$1 root=$1/toolchain wanted package assembler
 	shift
 
-	for package in $(for package; do debian_depends "$package"; done | sort -u); do
-		case $package in
-		gcc-* | lib*) wanted+=("$package") ;;
-		esac
-	done
-	# shellcheck disable=SC2046 # one word a package
-	debian_unpack "$root" $(debian_closure "${wanted[@]}")
-	rm -rf "$root/usr/share" "$root/etc"
-	for package in "$root/usr/bin"/*-linux-gnu-as; do
-		ln -s "${package##*/}" "$root/usr/bin/as"
+	wanted=$(for package; do debian_depends "$package"; done | grep -E '^(gcc-|lib)' | sort -u)
+	# shellcheck disable=SC2046,SC2086 # one word a package
+	debian_unpack "$root" $(debian_closure $wanted)
+	rm -rf "${root:?}/usr/share" "${root:?}/etc"
+	for assembler in "$root/usr/bin"/*-linux-gnu-as; do
+		ln -s "${assembler##*/}" "$root/usr/bin/as"
 	done
 	programs_below "$root/usr/bin" "$root/usr/libexec" "$tree/usr/lib" |
 		loaded_by "$root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" \
