@@ -163,6 +163,50 @@ static struct hook hooks[NR_HOOKS] = {
 	},
 };
 
+/*
+ * From 6.5 on, direct calls come off without a word when kernel.ftrace_enabled is set to
+ * 0; before, that was refused. Guests would hear that nobody answers, while what they
+ * hinted is dropped; resets would go by unseen. So it is held at 1 by the means that
+ * livepatch has for it, on a function that nobody calls.
+ */
+static noinline __used void anchor(void)
+{
+	barrier();
+}
+
+static notrace void anchor_called(unsigned long ip, unsigned long parent,
+				  struct ftrace_ops *ops, struct ftrace_regs *regs)
+{
+}
+
+static struct ftrace_ops anchor_ops = {
+	.func = anchor_called,
+	.flags = FTRACE_OPS_FL_PERMANENT,
+};
+
+static int hold_ftrace(void)
+{
+	int err = ftrace_set_filter_ip(&anchor_ops, pagehint_ftrace_site((unsigned long)anchor),
+				       0, 0) ?:
+		  register_ftrace_function(&anchor_ops);
+
+	if (!err)
+		return 0;
+	ftrace_free_filter(&anchor_ops);
+	if (err == -EBUSY)
+		pr_err("kernel.ftrace_enabled is 0, and without ftrace KVM cannot be hooked: write 1 there, then load pagehint_kvm again\n");
+	else
+		pr_err("ftrace does not take our own function (error %d): report it with the kernel's version\n",
+		       err);
+	return err;
+}
+
+static void release_ftrace(void)
+{
+	unregister_ftrace_function(&anchor_ops);
+	ftrace_free_filter(&anchor_ops);
+}
+
 static int attach(struct hook *hook)
 {
 	int err;
@@ -175,7 +219,7 @@ static int attach(struct hook *hook)
 	}
 	err = pagehint_direct_register(&hook->ops, hook->site, (unsigned long)hook->entry);
 	if (err == -EBUSY)
-		pr_err("%s has another user (a BPF fentry or fexit program, or a livepatch), or kernel.ftrace_enabled is 0: remove it or write 1 there, then load pagehint_kvm again\n",
+		pr_err("%s has another user (a BPF fentry or fexit program, or a livepatch): remove it, then load pagehint_kvm again\n",
 		       hook->target);
 	else if (err)
 		pr_err("ftrace does not hook %s (error %d): report it with the kernel's version\n",
@@ -246,6 +290,7 @@ void pagehint_hooks_detach_destroy(void)
 {
 	detach(&hooks[HOOK_DESTROY]);
 	wait_for_callers(CALLER_DESTROY);
+	release_ftrace();
 }
 
 /**
@@ -259,6 +304,9 @@ int pagehint_hooks_attach(void)
 	unsigned int i;
 	int err;
 
+	err = hold_ftrace();
+	if (err)
+		return err;
 	for (i = 0; i < NR_HOOKS; i++) {
 		err = attach(&hooks[i]);
 		if (err) {
