@@ -77,12 +77,12 @@ static inline bool pagehint_has_devices(struct kvm *kvm)
 
 /* What unmaps the pages of a part of one mapping: 7.2 has no details of it. */
 #if PAGEHINT_HOST_IS(7, 2)
-#define PAGEHINT_ZAP_NAME	"zap_vma_range"
+#define PAGEHINT_ZAP	zap_vma_range
 #define PAGEHINT_ZAP_PARAMETERS \
 	struct vm_area_struct *vma, unsigned long start, unsigned long size
 #define PAGEHINT_ZAP_ARGUMENTS(vma, start, size)	vma, start, size
 #else
-#define PAGEHINT_ZAP_NAME	"zap_page_range_single"
+#define PAGEHINT_ZAP	zap_page_range_single
 #define PAGEHINT_ZAP_PARAMETERS \
 	struct vm_area_struct *vma, unsigned long start, unsigned long size, \
 	struct zap_details *details

@@ -122,6 +122,13 @@ PAGEHINT_LOOKING_ENTRY(pagehint_kvm_get_entry, state_is_read);
 PAGEHINT_LOOKING_ENTRY(pagehint_kvm_mpstate_entry, state_is_set);
 PAGEHINT_LOOKING_ENTRY(pagehint_kvm_destroy_entry, vm_is_destroyed);
 
+/* One argument is looked at; that of kvm_emulate_hypercall() is in no header of 7.2. */
+static_assert(__same_type(kvm_arch_pre_destroy_vm, void (struct kvm *)));
+static_assert(__same_type(kvm_arch_vcpu_ioctl_get_mpstate,
+			  int (struct kvm_vcpu *, struct kvm_mp_state *)));
+static_assert(__same_type(kvm_arch_vcpu_ioctl_set_mpstate,
+			  int (struct kvm_vcpu *, struct kvm_mp_state *)));
+
 struct hook {
 	const char *target;
 	const unsigned long *function;

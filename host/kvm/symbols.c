@@ -11,10 +11,14 @@
  */
 #include "log.h"
 
+#include <linux/build_bug.h>
+#include <linux/ftrace.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/stringify.h>
 
 #include <compat/call.h>
 
@@ -66,6 +70,16 @@ static int no_madvise(struct mm_struct *mm, unsigned long start, size_t len, int
 static void no_zap(PAGEHINT_ZAP_PARAMETERS)
 {
 }
+
+/* What is found by name is called as it is declared. */
+static_assert(__same_type(no_lookup, kallsyms_lookup_name));
+static_assert(__same_type(no_module, find_module));
+static_assert(__same_type(no_site, ftrace_location));
+static_assert(__same_type(no_read, kvm_read_guest));
+static_assert(__same_type(no_write, kvm_write_guest));
+static_assert(__same_type(no_skip, kvm_skip_emulated_instruction));
+static_assert(__same_type(no_madvise, do_madvise));
+static_assert(__same_type(no_zap, PAGEHINT_ZAP));
 
 PAGEHINT_CALL_DEFINE(lookup_call, no_lookup);
 PAGEHINT_CALL_DEFINE(module_call, no_module);
@@ -123,7 +137,7 @@ static int find_all(void)
 	write = find(KVM_PREFIX "kvm_write_guest", &err);
 	skip = find(KVM_PREFIX "kvm_skip_emulated_instruction", &err);
 	madvise = find("do_madvise", &err);
-	zap = find(PAGEHINT_ZAP_NAME, &err);
+	zap = find(__stringify(PAGEHINT_ZAP), &err);
 	site = find("ftrace_location", &err);
 	if (err)
 		return err;
