@@ -45,8 +45,7 @@ bool pagehint_call_is_ours(struct kvm_vcpu *vcpu)
 {
 	if (likely(vcpu->arch.regs[VCPU_REGS_RAX] != PAGEHINT_HYPERCALL))
 		return false;
-	/* Encrypted: neither registers nor memory are what they seem. */
-	if (vcpu->arch.guest_state_protected)
+	if (pagehint_vcpu_encrypted(vcpu))
 		return false;
 	if (pagehint_vcpu_nested_or_smm(vcpu) || pagehint_vcpu_foreign_calls(vcpu))
 		return false;

@@ -19,6 +19,20 @@ static inline bool pagehint_vcpu_nested_or_smm(struct kvm_vcpu *vcpu)
 	return vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK);
 }
 
+/*
+ * Encrypted: neither registers nor memory are what they seem. A plain SEV guest shows
+ * from 6.10 on, if it was made by KVM_SEV_INIT2; else only kvm_amd knows.
+ */
+static inline bool pagehint_vcpu_encrypted(struct kvm_vcpu *vcpu)
+{
+#if PAGEHINT_HOST_IS(6, 1)
+	return vcpu->arch.guest_state_protected;
+#else
+	return vcpu->arch.guest_state_protected ||
+	       vcpu->kvm->arch.vm_type != KVM_X86_DEFAULT_VM;
+#endif
+}
+
 /* Dispatched to Xen's or Hyper-V's hypercalls by kvm_emulate_hypercall() */
 static inline bool pagehint_vcpu_foreign_calls(struct kvm_vcpu *vcpu)
 {

@@ -27,6 +27,7 @@ static const struct test tests[] = {
 	{ "lazy", test_lazy, "MADV_FREE in the place of MADV_DONTNEED" },
 	{ "fuzz", test_fuzz, "malformed calls, by the thousand" },
 	{ "refused", test_refused, "memory that must not be dropped" },
+	{ "guest_memfd", test_guest_memfd, "private memory must not be dropped" },
 	{ "slots", test_slots, "slots that go and move during calls" },
 	{ "reset", test_reset, "the host forgets at a reset" },
 	{ "reload", test_reload, "the module goes and comes back" },

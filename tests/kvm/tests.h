@@ -20,6 +20,7 @@ void test_fuzz(unsigned int scale);
 
 /* refused.c */
 void test_refused(unsigned int scale);
+void test_guest_memfd(unsigned int scale);
 
 /* reset.c */
 void test_reset(unsigned int scale);
