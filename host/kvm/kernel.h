@@ -9,12 +9,11 @@
 
 #include <linux/version.h>
 
-#define PAGEHINT_HOST_IS(major, minor)					\
-	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0) &&	\
-	 LINUX_VERSION_CODE < KERNEL_VERSION(major, (minor) + 1, 0))
+#define PAGEHINT_HOST_IS(major, minor) \
+	(LINUX_VERSION_CODE >> 8 == ((major) << 8) + (minor))
 
 #if !PAGEHINT_HOST_IS(6, 1) && !PAGEHINT_HOST_IS(6, 12) && !PAGEHINT_HOST_IS(7, 2)
-#error "pagehint_kvm: this kernel is not supported; supported are 6.1, 6.12 and 7.2 (docs/kvm-host-versions.md)"
+#error "pagehint_kvm: this kernel is not supported (docs/kvm-host-versions.md)"
 #endif
 
 #ifndef CONFIG_X86_64
