@@ -29,7 +29,10 @@
 /*
  * A direct call: the site calls @address itself, with no callback in between.
  * One user has it; another one, a BPF trampoline or a livepatch, gets -EBUSY.
- * 6.5 (da8bdfbd4223) joined it to an ftrace_ops of the user's.
+ * 6.5 (da8bdfbd4223) joined it to an ftrace_ops of the user's, which
+ * is not permanent: kernel.ftrace_enabled=0 takes it off, and was refused before (hook.c of
+ * host/kvm holds it at 1). To 7.2 an odd @address is one to jump to, with no return address
+ * on the stack: entries are aligned.
  */
 static inline int pagehint_direct_register(struct ftrace_ops *ops,
 					   unsigned long site, unsigned long address)
@@ -66,6 +69,7 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 #define PAGEHINT_DIRECT_ENTRY(entry, function)				\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
+	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
 	    "	" ASM_ENDBR						\
@@ -89,6 +93,7 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	static_assert(offsetof(struct page, _mapcount) == 48);		\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
+	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
 	    "	" ASM_ENDBR						\
