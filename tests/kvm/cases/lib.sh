@@ -29,7 +29,7 @@ l2_ready()
 {
 	! l2 running || return 0
 	rm -f /tmp/l2.disk
-	truncate -s 64M /tmp/l2.disk
+	truncate -s 72M /tmp/l2.disk
 	mke2fs -F /tmp/l2.disk >/dev/null
 	L2_RESET=allow l2 start -smp 2 -device virtio-blk-pci,drive=disk \
 		-drive file=/tmp/l2.disk,if=none,id=disk,format=raw,cache=unsafe
@@ -115,11 +115,11 @@ shrink()
 	echo 2 >/proc/sys/vm/drop_caches
 }
 
-# shrink_in_background / shrink_end: five times a second
+# shrink_in_background PAUSE / shrink_end: again and again, with so many seconds between
 shrink_in_background()
 {
 	touch /tmp/shrinking
-	(while [ -e /tmp/shrinking ]; do shrink; sleep 0.2; done) >/dev/null 2>&1 &
+	(while [ -e /tmp/shrinking ]; do shrink; sleep "$1"; done) >/dev/null 2>&1 &
 	shrinker=$!
 }
 
