@@ -34,6 +34,7 @@
 #include "compat.h"
 #include "entry.h"
 #include "pagehint_kvm.h"
+#include "test_points.h"
 
 /*
  * Entries minus exits, by CPU: a task may come out on another one, so only the
@@ -104,7 +105,7 @@ static noinline __used void state_is_set(struct kvm_vcpu *vcpu)
 
 	enter(CALLER_VCPU);
 	vm = pagehint_vm_find(vcpu->kvm);
-	if (vm)
+	if (vm && !pagehint_left_out("reset"))
 		pagehint_vm_reset(vm);
 	leave(CALLER_VCPU);
 }
