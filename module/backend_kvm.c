@@ -58,13 +58,24 @@ static long call(unsigned int operation, void *memory, unsigned long count, u64 
 }
 
 /*
+ * Any context. Only the cookie that did not hold: there may be another one by now, and
+ * under that the host was told of frames, for which it must be asked.
+ */
+static void give_up(u64 with)
+{
+	cmpxchg64(&cookie, with, 0);
+}
+
+/*
  * Any context. On return the host drops nothing that it was told of before. In this
  * order: with no cookie nobody asks the host before a frame is used again.
  */
 static void forget(void)
 {
+	u64 with = READ_ONCE(cookie);
+
 	call(PAGEHINT_HC_QUERY, forget_page, 0, 0);
-	WRITE_ONCE(cookie, 0);
+	give_up(with);
 }
 
 /*
@@ -75,7 +86,7 @@ static void lose(u64 with, long ret)
 {
 	WRITE_ONCE(last_error, ret);
 	if (ret < 0)
-		cmpxchg64(&cookie, with, 0);
+		give_up(with);
 	else
 		forget();
 }
