@@ -84,6 +84,7 @@ static void forget(void)
  */
 static void lose(u64 with, long ret)
 {
+	pagehint_count(PAGEHINT_HOST_LOST, 1);
 	WRITE_ONCE(last_error, ret);
 	if (ret < 0)
 		give_up(with);
@@ -112,6 +113,8 @@ unsigned int pagehint_kvm_say(unsigned int operation, struct pagehint_vector *ve
 		long ret = call(operation, vector->entries + done, vector->nr - done, with);
 
 		if (ret < 0 || ret > vector->nr - done || (!ret && ++tries == PATIENCE)) {
+			if (ret < 0 && operation == PAGEHINT_HC_SET_STATE)
+				pagehint_kvm_refused(vector->entries + done, ret);
 			lose(with, ret);
 			break;
 		}
@@ -158,7 +161,7 @@ int pagehint_kvm_connect(void)
 	if (!err && !READ_ONCE(dying))
 		WRITE_ONCE(cookie, host.cookie);
 	if (err && err != reported)
-		pr_err("backend kvm: %s\n", why);
+		pr_err_ratelimited("backend kvm: %s\n", why);
 	reported = err;
 	mutex_unlock(&query_mutex);
 	return err;
@@ -194,12 +197,14 @@ unsigned int pagehint_kvm_min_order(void)
 }
 
 /**
- * pagehint_kvm_entries - entries of a vector
+ * pagehint_kvm_entries - most entries of a vector
  *
  * Context: any.
  */
 unsigned int pagehint_kvm_entries(void)
 {
+	if (pagehint_kvm_one_by_one())
+		return 1;
 	return min3(READ_ONCE(host.max_entries), READ_ONCE(pagehint_kvm_batch),
 		    PAGEHINT_VECTOR_MAX);
 }
@@ -254,13 +259,14 @@ static int kvm_open(char *why)
 	err = pagehint_kvm_claim_open(why);
 	if (err)
 		goto err_host;
-	err = pagehint_kvm_deliver_open();
+	err = pagehint_kvm_refused_open() ?: pagehint_kvm_deliver_open();
 	if (!err) {
 		static_branch_enable(&pagehint_by_calls);
 		return 0;
 	}
 	snprintf(why, PAGEHINT_WHY_BYTES,
 		 "no memory for a vector for each CPU: free some and load again");
+	pagehint_kvm_refused_close();
 	pagehint_kvm_claim_close();
 err_host:
 	free_pages_of_host();
@@ -275,6 +281,7 @@ static void kvm_close(void)
 {
 	static_branch_disable(&pagehint_by_calls);
 	pagehint_kvm_deliver_close();
+	pagehint_kvm_refused_close();
 	pagehint_kvm_claim_close();
 	free_pages_of_host();
 	pagehint_fake_host_close();
@@ -287,6 +294,7 @@ static int kvm_lease_begin(void)
 
 	if (err)
 		return err;
+	pagehint_kvm_refused_begin();
 	err = pagehint_kvm_worker_start();
 	if (err)
 		forget();

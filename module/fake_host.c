@@ -54,6 +54,15 @@ static unsigned int fake_order;
 module_param(fake_order, uint, 0444);
 MODULE_PARM_DESC(fake_order, "Test build: the order that the fake host prefers; default 0");
 
+static unsigned long fake_refuse[4];
+static unsigned int nr_fake_refuse;
+module_param_array(fake_refuse, ulong, &nr_fake_refuse, 0444);
+MODULE_PARM_DESC(fake_refuse, "Test build: frames (up to 4) of which the fake host does not want to hear; default none");
+
+static bool fake_idle;
+module_param(fake_idle, bool, 0444);
+MODULE_PARM_DESC(fake_idle, "Test build: the fake host answers at once and drops nothing, for measuring what the guest does; default 0");
+
 static bool fake_stable;
 module_param(fake_stable, bool, 0444);
 MODULE_PARM_DESC(fake_stable, "Test build: the fake host takes no page cache; default 0");
@@ -190,6 +199,18 @@ static u8 make_stable(const struct pagehint_hc_entry *entry)
 	return kept ? PAGEHINT_HC_RESULT_KEPT : PAGEHINT_HC_RESULT_DISCARDED;
 }
 
+static bool is_refused(const struct pagehint_hc_entry *entry)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_fake_refuse; i++) {
+		if (fake_refuse[i] >= entry->gfn &&
+		    fake_refuse[i] < entry->gfn + entry->nr_frames)
+			return true;
+	}
+	return false;
+}
+
 /* Under fake_lock. */
 static long stale(u64 cookie)
 {
@@ -220,6 +241,10 @@ static long one_entry(unsigned int operation, struct pagehint_hc_entry *entry, u
 		forget();
 		err = -PAGEHINT_HC_EINVAL;
 	}
+	if (!err && operation == PAGEHINT_HC_SET_STATE && is_refused(entry)) {
+		forget();
+		err = -PAGEHINT_HC_EFAULT;
+	}
 	if (!err && operation == PAGEHINT_HC_MAKE_STABLE)
 		entry->result = make_stable(entry);
 	else if (!err)
@@ -230,6 +255,16 @@ static long one_entry(unsigned int operation, struct pagehint_hc_entry *entry, u
 	if (operation == PAGEHINT_HC_SET_STATE && usage == PAGEHINT_UNUSED)
 		drop_unused(entry);
 	return 1;
+}
+
+/* One that costs nothing. */
+static void answer_idly(unsigned int operation, struct pagehint_hc_entry *entries,
+			unsigned long count)
+{
+	unsigned long i;
+
+	for (i = 0; i < count && operation == PAGEHINT_HC_MAKE_STABLE; i++)
+		entries[i].result = PAGEHINT_HC_RESULT_KEPT;
 }
 
 /**
@@ -258,6 +293,10 @@ long pagehint_fake_host_call(unsigned int operation, unsigned long gpa,
 	    offset_in_page(gpa) + count * sizeof(*entries) > PAGE_SIZE) {
 		pr_err("BUG: fake host: vector %#lx of %lu entries is malformed\n", gpa, count);
 		return -PAGEHINT_HC_EINVAL;
+	}
+	if (fake_idle) {
+		answer_idly(operation, entries, count);
+		return count;
 	}
 	for (done = 0; done < count; done++) {
 		ret = one_entry(operation, &entries[done], cookie);
@@ -309,6 +348,8 @@ int pagehint_fake_host_open(void)
 	known = vzalloc(pagehint_table.nr_bytes);
 	if (!known)
 		return -ENOMEM;
+	if (fake_idle)
+		return 0;
 	task = kthread_run(dropper, NULL, "pagehint_fake");
 	if (IS_ERR(task)) {
 		vfree(known);

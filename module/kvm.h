@@ -42,6 +42,15 @@ void pagehint_kvm_claim_close(void);
 void pagehint_kvm_claim(unsigned long pfn, unsigned long end);
 void pagehint_kvm_claim_flush(void);
 
+/* module/kvm_refused.c */
+int pagehint_kvm_refused_open(void);
+void pagehint_kvm_refused_close(void);
+void pagehint_kvm_refused_begin(void);
+void pagehint_kvm_refused(const struct pagehint_hc_entry *entry, long error);
+bool pagehint_kvm_is_refused(unsigned long pfn);
+bool pagehint_kvm_one_by_one(void);
+void pagehint_kvm_all_told(void);
+
 /* Parameters: module/kvm_parameters.c */
 extern int pagehint_order;
 extern unsigned int pagehint_kvm_delay_ms;

@@ -25,6 +25,7 @@
 #include <linux/mmzone.h>
 #include <linux/page-isolation.h>
 #include <linux/pageblock-flags.h>
+#include <linux/sched.h>
 #include <linux/vmstat.h>
 
 #include <compat/call.h>
@@ -233,13 +234,16 @@ void pagehint_kvm_claim(unsigned long pfn, unsigned long end)
 		if (!nr_claimed)
 			vector.max = pagehint_kvm_entries();
 		vector.table = pagehint_table.bytes;
-		if (!pfn_to_online_page(pfn) || !is_worth_a_lock(pfn, next)) {
+		if (!pfn_to_online_page(pfn) || pagehint_kvm_is_refused(pfn) ||
+		    !is_worth_a_lock(pfn, next)) {
 			pfn = next;
 			continue;
 		}
 		pfn = claim_in_pageblock(pfn, next);
-		if (pfn < next)
+		if (pfn < next) {
 			pagehint_kvm_claim_flush();
+			cond_resched();
+		}
 		if (!pagehint_kvm_connected())
 			break;
 	}

@@ -6,7 +6,8 @@
  *
  * The table is what is gathered: nothing is added to the paths on which frames
  * change state, and what changes back before the thread comes by was cancelled for
- * nothing. A pass reads a byte a frame, 256 KiB for each GiB.
+ * nothing. A pass reads a byte a frame, 256 KiB for each GiB. While the host is gone it is
+ * queried instead, once in the time of a pass.
  *
  * Context: the thread; started and stopped under control_mutex.
  */
@@ -31,10 +32,8 @@
 /* No longer: so many frames are locked or looked at with interrupts off. */
 #define MAX_SPAN	512UL
 
-/* While the host is gone, or has no module, it is queried so often. */
-#define RECONNECT	(10 * HZ)
-
 static struct task_struct *thread;
+static bool told;	/* anything, since all was asked for */
 
 struct collection {
 	enum pagehint_kvm_kind kind;
@@ -80,14 +79,20 @@ static bool is_dull(u64 word)
 }
 
 /* Returns whether there is free memory that the host was not told of. */
-static bool look_through(unsigned long pfn, unsigned long end, bool tells)
+static bool look_through(unsigned long first, unsigned long end, bool tells)
 {
+	unsigned long pfn = first;
 	bool is_free = false;
 
 	while (pfn < end) {
 		const u8 *byte = pagehint_table_byte(pfn);
 		u8 state;
 
+		if ((pfn == first || IS_ALIGNED(pfn, pageblock_nr_pages)) &&
+		    pagehint_kvm_is_refused(pfn)) {
+			pfn = round_down(pfn, pageblock_nr_pages) + pageblock_nr_pages;
+			continue;
+		}
 		if (IS_ALIGNED(pfn, 8) && pfn + 8 <= end &&
 		    is_dull(READ_ONCE(*(const u64 *)byte))) {
 			pfn += 8;
@@ -110,6 +115,7 @@ static void pass(void)
 	bool tells = pagehint_kvm_takes_volatile();
 	unsigned int i;
 
+	told = true;
 	if (READ_ONCE(pagehint_kvm_drain))
 		pagehint_drain_all_pages();
 	for (i = 0; i < pagehint_table.nr_ranges; i++) {
@@ -128,20 +134,19 @@ static void pass(void)
 	send(&owed);
 	send(&untold);
 	pagehint_kvm_claim_flush();
+	if (!stopping() && pagehint_kvm_connected())
+		pagehint_kvm_all_told();
 }
 
-/* What the host said was lost, or it was: whatever it was told counts as gone. */
+/* The host forgot, or went: whatever it was told counts as gone. */
 static void reconnect(void)
 {
-	static unsigned long next;
-
-	if (next && time_before(jiffies, next))
-		return;
 	/* Not connected: nobody is asked, all of it is gone, and leaves the page cache. */
-	pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
+	if (told)
+		pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
+	told = false;
 	if (!pagehint_kvm_connect())
-		pr_info("backend kvm: the host forgot what it was told, and is told anew\n");
-	next = jiffies + RECONNECT;
+		pr_info_ratelimited("backend kvm: the host forgot what it was told, and is told anew\n");
 }
 
 static int worker(void *unused)

@@ -109,6 +109,9 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_host_gone %llu\n", pagehint_counter_sum(PAGEHINT_HOST_GONE));
 	seq_printf(m, "nr_host_repaid %llu\n",
 		   pagehint_counter_sum(PAGEHINT_HOST_REPAID));
+	seq_printf(m, "nr_host_refused %llu\n",
+		   pagehint_counter_sum(PAGEHINT_HOST_REFUSED));
+	seq_printf(m, "nr_host_lost %llu\n", pagehint_counter_sum(PAGEHINT_HOST_LOST));
 	seq_printf(m, "nr_volatile_candidates %llu\n",
 		   pagehint_counter_sum(PAGEHINT_CANDIDATES));
 	seq_printf(m, "nr_volatile %llu\n",

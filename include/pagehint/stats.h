@@ -52,6 +52,8 @@ enum pagehint_counter {
 	PAGEHINT_HOST_KEPT,		/* and asked for, and they were there */
 	PAGEHINT_HOST_GONE,		/* or were not */
 	PAGEHINT_HOST_REPAID,		/* or were freed meanwhile */
+	PAGEHINT_HOST_REFUSED,		/* frames the host does not want to hear of */
+	PAGEHINT_HOST_LOST,		/* times it had forgotten, or was not there */
 	PAGEHINT_CANDIDATES,		/* folios marked by events */
 	PAGEHINT_CALLS_SETTLE,
 	PAGEHINT_CALLS_COPY,
