@@ -92,7 +92,7 @@ int pagehint_backend_open(const char *name)
 		err = open_one(automatic[i], why);
 		if (!err)
 			return 0;
-		pr_err("backend auto tried %s: %s\n", automatic[i]->name, why);
+		pr_info("backend auto tried %s: %s\n", automatic[i]->name, why);
 		if (err == -ENOMEM)
 			return err;
 	}
