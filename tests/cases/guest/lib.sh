@@ -3,12 +3,24 @@
 #
 # Sourced by the cases that run in the guest, for busybox. A case says what it
 # found in its last line; `fail` ends it.
+#
+# Before its argument a case may be given the hostile host in the guest to load with
+# (load_hostile): NAME.kvm.ARGUMENT, for one that is told by calls; else backend loop.
 
 set -eu
 
 debugfs=/sys/kernel/debug/pagehint
 parameters=/sys/module/pagehint/parameters
 seed=$(date +%s)
+
+hostile=loop
+case ${1:-} in
+kvm | kvm.*)
+	hostile=kvm
+	argument=${1#kvm}
+	shift
+	set -- "${argument#.}" "$@" ;;
+esac
 
 fail()
 {
@@ -45,15 +57,41 @@ unload()
 	nothing_left
 }
 
-# The host that takes everything it may, as fast as it can: backend loop, or (hostile=kvm)
-# one that is told by calls.
+# Parameters of the host that takes everything it may, as fast as it can: backend loop, or one
+# that is told by calls, and that forgets now and then what it was told.
+hostile_host()
+{
+	case $hostile in
+	loop)	echo backend=loop ;;
+	kvm)	echo backend=kvm fake_host=1 order=0 kvm_delay_ms=20 fake_forget=20000 ;;
+	esac
+}
+
 load_hostile()
 {
-	case ${hostile:-loop} in
-	loop)	load backend=loop "$@" ;;
-	kvm)	load_test backend=kvm fake_host=1 order=0 kvm_delay_ms=20 \
-			loop_hold_us=100 loop_pause_us=1000 "$@" ;;
-	esac
+	if [ $hostile = loop ]; then
+		load backend=loop "$@"
+		return
+	fi
+	# shellcheck disable=SC2046 # several parameters
+	load_test $(hostile_host) loop_hold_us=100 loop_pause_us=1000 "$@"
+}
+
+# Away for a moment, as a host whose module is replaced; it has forgotten everything.
+# Backend loop is never.
+host_goes_away()
+{
+	[ $hostile = kvm ] || return 0
+	set_parameter fake_gone 1
+	sleep 0.2
+	set_parameter fake_gone 0
+}
+
+# At the end of a load under which it went and forgot
+host_was_lost()
+{
+	[ $hostile != kvm ] || [ "$(counter nr_host_lost)" -gt 1 ] ||
+		fail "the host was lost $(counter nr_host_lost) times: nothing was tested"
 }
 
 # nothing_left: no trace of the module in the kernel

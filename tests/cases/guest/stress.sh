@@ -25,6 +25,13 @@ compact()
 	sleep 0.3
 }
 
+# Not so often that it takes nothing
+come_and_go()
+{
+	sleep 3
+	host_goes_away
+}
+
 # Huge pages of the pool: filled by nobody, but taken from and given back to
 # the allocator as compound pages, with compaction and isolation on the way.
 huge_pages()
@@ -82,6 +89,7 @@ stress_run()
 	make_sums
 	modctl load /modules/allocstress.ko || fail "allocstress.ko: refused"
 	load_start "$1" "$2"
+	[ "$hostile" = loop ] || until_off come_and_go
 	until_off compact
 	until_off huge_pages
 	until_off fork_storm
