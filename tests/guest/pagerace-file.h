@@ -232,6 +232,12 @@ static void forget(void)
 	}
 }
 
+/* Frames that the host dropped; or that one which is told by calls may drop when it likes. */
+static long nr_dropped(void)
+{
+	return frames("volatile_absent") + frames("volatile_busy");
+}
+
 /*
  * Once nobody else's pages come and go. Of the file itself one may stay that the
  * module just looks at: so it is forgotten as often as the frames are counted.
@@ -242,7 +248,7 @@ static void settle(void)
 
 	for (;;) {
 		forget();
-		dropped_before = frames("volatile_absent");
+		dropped_before = nr_dropped();
 		if (dropped_before == last)
 			return;
 		last = dropped_before;
@@ -255,7 +261,7 @@ static void wait_dropped(unsigned int nr)
 	double end = now() + PATIENCE_S;
 	long found;
 
-	while ((found = frames("volatile_absent") - dropped_before) < (long)nr) {
+	while ((found = nr_dropped() - dropped_before) < (long)nr) {
 		if (now() > end) {
 			errno = ETIMEDOUT;
 			die("the host dropped %ld pages of %s, waiting for %u", found, path, nr);

@@ -67,8 +67,8 @@ race_set()
 # the test takes part: the harm is to stay in its file.
 race_load()
 {
-	# shellcheck disable=SC2086 # several options
-	load_test backend=loop loop_pause_us=3000 volatile=1 volatile_delay_ms=10 volatile_evict=0 \
+	# shellcheck disable=SC2046,SC2086 # several options
+	load_test $(hostile_host) loop_pause_us=3000 volatile=1 volatile_delay_ms=10 volatile_evict=0 \
 		"volatile_filesystems=$kind" $options "$@"
 }
 
