@@ -8,7 +8,7 @@
  * any time from the call on by a thread that does nothing else, or when they are
  * asked for: with garbage, or zeros if they were freed since, as every host's
  * dropped memory reads. Of a vector it does as much as it likes, and now and then
- * it forgets everything (fake_forget), or is not there (fake_gone).
+ * it forgets everything or answers nonsense (fake_forget), or is not there (fake_gone).
  *
  * A hint that is wrong, late or racing becomes a wrong checksum; and a frame that
  * is hinted as unused but not claimed is complained about at once.
@@ -44,7 +44,7 @@ MODULE_PARM_DESC(fake_host, "Test build: backend=kvm speaks to a hostile host in
 
 static unsigned int fake_forget;
 module_param(fake_forget, uint, 0644);
-MODULE_PARM_DESC(fake_forget, "Test build: of about so many calls one makes the fake host forget everything; live; default 0 (never)");
+MODULE_PARM_DESC(fake_forget, "Test build: of about so many calls one makes the fake host forget everything, or answer nonsense; live; default 0 (never)");
 
 static bool fake_gone;
 module_param(fake_gone, bool, 0644);
@@ -257,6 +257,12 @@ static long one_entry(unsigned int operation, struct pagehint_hc_entry *entry, u
 	return 1;
 }
 
+/* More entries than there were: the guest cannot tell what that host believes. */
+static long nonsense(unsigned long count)
+{
+	return one_in(2) ? count + 1 : LONG_MAX;
+}
+
 /* One that costs nothing. */
 static void answer_idly(unsigned int operation, struct pagehint_hc_entry *entries,
 			unsigned long count)
@@ -298,6 +304,8 @@ long pagehint_fake_host_call(unsigned int operation, unsigned long gpa,
 		answer_idly(operation, entries, count);
 		return count;
 	}
+	if (one_in(READ_ONCE(fake_forget)))
+		return nonsense(count);
 	for (done = 0; done < count; done++) {
 		ret = one_entry(operation, &entries[done], cookie);
 		if (ret < 0)

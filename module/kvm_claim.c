@@ -242,7 +242,7 @@ void pagehint_kvm_claim(unsigned long pfn, unsigned long end)
 		pfn = claim_in_pageblock(pfn, next);
 		if (pfn < next) {
 			pagehint_kvm_claim_flush();
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 		}
 		if (!pagehint_kvm_connected())
 			break;

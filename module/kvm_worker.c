@@ -128,7 +128,7 @@ static void pass(void)
 			if (look_through(pfn, next, tells))
 				pagehint_kvm_claim(pfn, next);
 			pfn = next;
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 		}
 	}
 	send(&owed);
