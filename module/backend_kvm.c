@@ -205,8 +205,9 @@ unsigned int pagehint_kvm_entries(void)
 {
 	if (pagehint_kvm_one_by_one())
 		return 1;
-	return min3(READ_ONCE(host.max_entries), READ_ONCE(pagehint_kvm_batch),
-		    PAGEHINT_VECTOR_MAX);
+	/* One at least: who asks for frames goes on until he has asked for all of them. */
+	return clamp(min(READ_ONCE(host.max_entries), READ_ONCE(pagehint_kvm_batch)), 1U,
+		     PAGEHINT_VECTOR_MAX);
 }
 
 static void free_pages_of_host(void)
