@@ -157,32 +157,59 @@ static bool claim_block(struct zone *zone, struct page *page, unsigned int order
 	return true;
 }
 
-/* Any frame that the host was not told of? */
-static bool is_fresh(unsigned long pfn, unsigned int order)
+/* Of eight frames, any that is free and not hinted? Bit 0 alone. */
+static bool is_any_fresh(u64 word)
 {
-	unsigned long end = pfn + (1UL << order);
+	const u64 low = 0x0101010101010101ULL;
 
-	for (; pfn < end; pfn++) {
-		if (READ_ONCE(*pagehint_table_byte(pfn)) == PAGEHINT_UNUSED)
-			return true;
+	return word & ~(word >> 1) & ~(word >> 2) & ~(word >> 3) & low;
+}
+
+/* The next frame that is free and that the host was not told of, or @end. */
+static unsigned long next_fresh(unsigned long pfn, unsigned long end)
+{
+	while (pfn < end) {
+		const u8 *byte = pagehint_table_byte(pfn);
+
+		if (IS_ALIGNED(pfn, 8) && pfn + 8 <= end &&
+		    !is_any_fresh(READ_ONCE(*(const u64 *)byte)))
+			pfn += 8;
+		else if (READ_ONCE(*byte) != PAGEHINT_UNUSED)
+			pfn++;
+		else
+			break;
 	}
-	return false;
+	return pfn;
 }
 
-/* Is a block that is worth it free here? Without the lock it is a guess. */
-static bool is_worth_it(struct page *page, unsigned int *order)
+/*
+ * The free block that a frame lies in, if it is worth a hint. Without zone->lock it is a
+ * guess. A frame on a CPU's list is free, too, and in no block.
+ */
+static struct page *block_of(unsigned long pfn, unsigned int *order)
 {
-	if (!PageBuddy(page))
-		return false;
-	*order = READ_ONCE(page->private);
-	return *order <= PAGEHINT_MAX_BUDDY_ORDER && *order >= pagehint_kvm_min_order() &&
-	       pagehint_table_covers(page_to_pfn(page)) && is_fresh(page_to_pfn(page), *order);
+	unsigned int i;
+
+	for (i = 0; i <= PAGEHINT_MAX_BUDDY_ORDER; i++) {
+		unsigned long head = round_down(pfn, 1UL << i);
+		struct page *page = pfn_to_page(head);
+
+		if (!PageBuddy(page))
+			continue;
+		*order = READ_ONCE(page->private);
+		if (*order < i || *order > PAGEHINT_MAX_BUDDY_ORDER ||
+		    *order < pagehint_kvm_min_order() || !pagehint_table_covers(head))
+			return NULL;
+		return page;
+	}
+	return NULL;
 }
 
-/* Of a block that may be large enough: blocks are aligned to their size. */
-static unsigned long next_head(unsigned long pfn)
+/* Blocks of two pageblocks begin before the second one. */
+static bool may_claim(struct page *page)
 {
-	return round_down(pfn, 1UL << pagehint_kvm_min_order()) + (1UL << pagehint_kvm_min_order());
+	return !is_migrate_isolate(migratetype_of(page)) &&
+	       !pagehint_kvm_is_refused(page_to_pfn(page));
 }
 
 /* All of it lies in one zone. Returns the frame to go on with. */
@@ -197,11 +224,15 @@ static unsigned long claim_in_pageblock(unsigned long pfn, unsigned long end)
 	/* Under the lock: memory does not go offline with a block of it free. */
 	if (!pfn_to_online_page(pfn) || is_migrate_isolate(migratetype_of(pfn_to_page(pfn))))
 		pfn = end;
-	for (; pfn < end; pfn = next_head(pfn)) {
-		page = pfn_to_page(pfn);
-		if (is_worth_it(page, &order) && page_zone(page) == zone &&
-		    !claim_block(zone, page, order))
+	while ((pfn = next_fresh(pfn, end)) < end) {
+		page = block_of(pfn, &order);
+		if (!page || page_zone(page) != zone || !may_claim(page)) {
+			pfn++;
+			continue;
+		}
+		if (!claim_block(zone, page, order))
 			break;
+		pfn = page_to_pfn(page) + (1UL << order);
 	}
 	spin_unlock_irqrestore(&zone->lock, flags);
 	return pfn;
@@ -211,8 +242,8 @@ static bool is_worth_a_lock(unsigned long pfn, unsigned long end)
 {
 	unsigned int order;
 
-	for (; pfn < end; pfn = next_head(pfn)) {
-		if (is_worth_it(pfn_to_page(pfn), &order))
+	for (; (pfn = next_fresh(pfn, end)) < end; pfn++) {
+		if (block_of(pfn, &order))
 			return true;
 	}
 	return false;

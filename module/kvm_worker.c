@@ -6,8 +6,8 @@
  *
  * The table is what is gathered: nothing is added to the paths on which frames
  * change state, and what changes back before the thread comes by was cancelled for
- * nothing. A pass reads a byte a frame, 256 KiB for each GiB. While the host is gone it is
- * queried instead, once in the time of a pass.
+ * nothing. A pass reads a byte a frame, 256 KiB for each GiB, and there is at most one
+ * in a second for 64 GiB. While the host is gone it is queried instead.
  *
  * Context: the thread; started and stopped under control_mutex.
  */
@@ -31,6 +31,9 @@
 
 /* No longer: so many frames are locked or looked at with interrupts off. */
 #define MAX_SPAN	512UL
+
+/* Of a large guest no more than 64 GiB a second are looked at: a few per mille of a CPU. */
+#define FRAMES_PER_MS	((64UL << 30 >> PAGE_SHIFT) / MSEC_PER_SEC)
 
 static struct task_struct *thread;
 static bool told;	/* anything, since all was asked for */
@@ -70,12 +73,15 @@ static void collect(struct collection *collection, unsigned long pfn)
 	collection->spans[collection->nr++] = (struct pagehint_span){ pfn, 1 };
 }
 
-/* Nothing to say of any of eight frames: the usual cases. */
+/*
+ * Nothing to say of any of eight frames: the usual cases. What is to be said is of U, V
+ * and U|BUSY: bit 0 without bit 2, and not bits 1 and 3 together (V|BUSY was said).
+ */
 static bool is_dull(u64 word)
 {
-	const u64 hinted = 0x0101010101010101ULL * (PAGEHINT_UNUSED | PAGEHINT_ABSENT);
+	const u64 low = 0x0101010101010101ULL;
 
-	return !word || word == hinted;
+	return !(word & ~(word >> 2) & ~(word >> 1 & word >> 3) & low);
 }
 
 /* Returns whether there is free memory that the host was not told of. */
@@ -149,6 +155,12 @@ static void reconnect(void)
 		pr_info_ratelimited("backend kvm: the host forgot what it was told, and is told anew\n");
 }
 
+static unsigned int pause_ms(void)
+{
+	return max_t(unsigned long, READ_ONCE(pagehint_kvm_delay_ms),
+		     pagehint_table.nr_frames / FRAMES_PER_MS);
+}
+
 static int worker(void *unused)
 {
 	while (!stopping()) {
@@ -156,7 +168,7 @@ static int worker(void *unused)
 			reconnect();
 		if (pagehint_kvm_connected())
 			pass();
-		schedule_timeout_interruptible(msecs_to_jiffies(READ_ONCE(pagehint_kvm_delay_ms)));
+		schedule_timeout_interruptible(msecs_to_jiffies(pause_ms()));
 	}
 	return 0;
 }
