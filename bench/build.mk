@@ -19,7 +19,7 @@ bench-modules: kernels
 		tests/vm/build-module $$kernel $(BUILD)/bench-modules/$$kernel bench/modules .; \
 	done
 
-bench-build: modules bench-modules guest-programs guest-tools guest-root $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
+bench-build: modules modules-test bench-modules guest-programs guest-tools guest-root $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
 	     $(MEMPLOT) $(BENCH_PROGRAMS)
 
 bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)
