@@ -11,9 +11,8 @@ UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
 # The pure parts of the host's module for KVM
 UNIT_PROGRAMS += $(UNIT_BUILD)/kvm_entries $(UNIT_BUILD)/kvm_block
-UNIT_OTHERS += test-unit-kvm-mutants
-# With a real QEMU: not for `make check`, which works without one.
-UNIT_OTHERS += $(if $(NO_QEMU),,test-unit-pagehintd-qmp)
+# Not for `make check`, which is to be quick: with a real QEMU, and the newer mutants
+UNIT_OTHERS += $(if $(CHECK),,test-unit-pagehintd-qmp test-unit-kvm-mutants test-unit-vector-mutants)
 UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
 	$(addprefix include/pagehint/,platform.h page_state.h checks.h)
 UNIT_THREADS := tests/unit/page_state_threads.c tests/unit/threads_cache.c \
@@ -58,7 +57,6 @@ $(UNIT_BUILD)/kvm_%: tests/unit/kvm_%.c host/kvm/%.c host/kvm/%.h $(UNIT_HEADERS
 
 # The guest's vectors of calls to KVM
 UNIT_PROGRAMS += $(UNIT_BUILD)/vector $(UNIT_BUILD)/vector_threads
-UNIT_OTHERS += test-unit-vector-mutants
 UNIT_HEADERS += include/pagehint/vector.h
 
 # Includes vector.c with its loads replaced
