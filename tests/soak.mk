@@ -5,7 +5,7 @@
 # The long cases' arguments (seconds, cycles, deaths) are multiplied by it.
 SOAK_SCALE ?= 1
 
-soak: vm ## the long forms of all tests, over an hour; SOAK_SCALE=N: N times as long
+soak: vm ## the long forms of all tests, about three hours; SOAK_SCALE=N: N times as long
 	@tests/soak $(SOAK_SCALE)
 
 .PHONY: soak
