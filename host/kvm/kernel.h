@@ -12,7 +12,12 @@
 #define PAGEHINT_HOST_IS(major, minor) \
 	(LINUX_VERSION_CODE >> 8 == ((major) << 8) + (minor))
 
-#if !PAGEHINT_HOST_IS(6, 1) && !PAGEHINT_HOST_IS(6, 12) && !PAGEHINT_HOST_IS(7, 2)
+/*
+ * PAGEHINT_UNPROVED, for tests alone: on 6.12 and 7.2 guests die in the test storm, and
+ * it is not known why (docs/status.md).
+ */
+#if !PAGEHINT_HOST_IS(6, 1) && \
+	!(defined(PAGEHINT_UNPROVED) && (PAGEHINT_HOST_IS(6, 12) || PAGEHINT_HOST_IS(7, 2)))
 #error "pagehint_kvm: this kernel is not supported (docs/kvm-host-versions.md)"
 #endif
 
