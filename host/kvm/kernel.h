@@ -13,7 +13,7 @@
 	(LINUX_VERSION_CODE >> 8 == ((major) << 8) + (minor))
 
 /*
- * PAGEHINT_UNPROVED, for tests alone: on 6.12 and 7.2 guests die in the test storm, and
+ * PAGEHINT_UNPROVED, for tests alone: on 6.12 and 7.2 guests often die in the test storm, and
  * it is not known why (docs/status.md).
  */
 #if !PAGEHINT_HOST_IS(6, 1) && \
