@@ -59,7 +59,7 @@ modules: kernels ## the guest module for each of KERNELS (TEST=1: with test para
 modules-kvm: kernels ## the host's module for KVM, for each of KERNELS
 	@for kernel in $(KERNELS); do \
 		tests/vm/build-module $$kernel $(BUILD)/modules-kvm$(if $(TEST),-test)/$$kernel . \
-			Kbuild include host/kvm -- PAGEHINT_KVM=1 PAGEHINT_UNPROVED=1 $(if $(TEST),PAGEHINT_TEST=1); \
+			Kbuild include host/kvm -- PAGEHINT_KVM=1 $(if $(TEST),PAGEHINT_TEST=1); \
 	done
 
 .PHONY: modules-kvm

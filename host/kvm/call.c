@@ -17,7 +17,8 @@
 #include <linux/kvm_host.h>
 #include <linux/sched/signal.h>
 
-#include "compat.h"
+#include <compat/kvm.h>
+
 #include "entries.h"
 #include "pagehint_kvm.h"
 #include "test_points.h"

@@ -30,8 +30,8 @@
 #include <linux/rcupdate.h>
 
 #include <compat/ftrace.h>
+#include <compat/kvm.h>
 
-#include "compat.h"
 #include "entry.h"
 #include "pagehint_kvm.h"
 #include "test_points.h"

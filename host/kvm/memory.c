@@ -33,7 +33,8 @@
 #include <linux/pgtable.h>
 #include <linux/userfaultfd_k.h>
 
-#include "compat.h"
+#include <compat/kvm.h>
+
 #include "pagehint_kvm.h"
 #include "test_points.h"
 #include "trace.h"
@@ -331,13 +332,15 @@ int pagehint_memory_drop(struct pagehint_vm *vm, u64 gfn, u64 nr_frames, bool is
 unsigned int pagehint_memory_preferred_order(struct kvm *kvm)
 {
 	const struct kvm_memory_slot *slot, *largest = NULL;
+	/* Once: the macro names its argument twice, and another set of slots may take its place. */
+	struct kvm_memslots *slots = kvm_memslots(kvm);
 	const struct vm_area_struct *vma;
 	unsigned int order = 0;
 	int bucket;
 
 	if (pagehint_order >= 0)
 		return pagehint_order;
-	kvm_for_each_memslot(slot, bucket, kvm_memslots(kvm)) {
+	kvm_for_each_memslot(slot, bucket, slots) {
 		if (kvm_is_visible_memslot((struct kvm_memory_slot *)slot) &&
 		    (!largest || slot->npages > largest->npages))
 			largest = slot;

@@ -38,7 +38,8 @@
 #include <linux/sched/mm.h>
 #include <linux/wait.h>
 
-#include "compat.h"
+#include <compat/kvm.h>
+
 #include "pagehint_kvm.h"
 #include "test_points.h"
 

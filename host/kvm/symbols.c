@@ -21,8 +21,8 @@
 #include <linux/stringify.h>
 
 #include <compat/call.h>
+#include <compat/kvm.h>
 
-#include "compat.h"
 #include "pagehint_kvm.h"
 
 /* "module:name", so that nobody else's function of that name is found */

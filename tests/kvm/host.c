@@ -30,12 +30,14 @@ void *reserve(size_t bytes)
 	return memory + 2 * HUGE_BYTES - (uintptr_t)memory % HUGE_BYTES;
 }
 
+/* As VMMs do: what a child had as well would stay when it is dropped. */
 static void *private_memory(size_t bytes, int advice)
 {
 	void *memory = mmap(reserve(bytes), bytes, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	check(memory != MAP_FAILED && !madvise(memory, bytes, advice),
+	check(memory != MAP_FAILED && !madvise(memory, bytes, advice) &&
+	      !madvise(memory, bytes, MADV_DONTFORK),
 	      "mmap of %zu bytes: %m", bytes);
 	return memory;
 }

@@ -54,11 +54,17 @@ static void __attribute__((noreturn)) hog(int in, int out, size_t most)
 	_exit(0);
 }
 
-/* The child takes memory until all that is volatile was dropped, or there is none. */
+/*
+ * The child takes memory until nearly all that is volatile was dropped (it is dropped as it is
+ * needed, and the last of it may be gone in the moment when nobody looks), and three quarters as
+ * much as was volatile since the first was dropped: so it is not only counted.
+ */
 static size_t take_all(size_t pages, size_t most, pid_t *child)
 {
 	int to[2], from[2];
-	size_t taken = 0;
+	const size_t enough = pages - pages / 32;
+	size_t taken = 0, before = 0;
+	uint64_t dropped;
 	char byte = 1;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -76,11 +82,12 @@ static size_t take_all(size_t pages, size_t most, pid_t *child)
 		if (write(to[1], &byte, 1) != 1 || read(from[0], &byte, 1) != 1)
 			break;
 		taken += MIB;
-		if (taken % (4 * MIB) == 0 && counter("nr_dropped_volatile") >= pages)
+		dropped = counter("nr_dropped_volatile");
+		if (!dropped)
+			before = taken;
+		if (dropped >= enough && taken - before >= pages * PAGE_BYTES * 3 / 4)
 			break;
 	}
-	/* What was asked for last may be on its way. */
-	usleep(200000);
 	close(to[1]);
 	close(from[0]);
 	return taken;

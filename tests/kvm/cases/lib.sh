@@ -11,6 +11,7 @@ guest=/sys/kernel/debug/pagehint	# in L2
 host=/sys/kernel/debug/pagehint_kvm	# here
 # shellcheck disable=SC2034 # for cases
 host_parameters=/sys/module/pagehint_kvm/parameters
+huge_pages=/sys/kernel/mm/transparent_hugepage/enabled
 
 # The last line is what the table of results says.
 fail()
@@ -33,6 +34,19 @@ l2_ready()
 	mke2fs -F /tmp/l2.disk >/dev/null
 	L2_RESET=allow l2 start -smp 2 -device virtio-blk-pci,drive=disk \
 		-drive file=/tmp/l2.disk,if=none,id=disk,format=raw,cache=unsafe
+}
+
+# While memory is measured: a page of 4 KiB that the guest uses meanwhile shall not come as
+# 2 MiB, so the host makes no new huge pages.
+no_new_huge_pages()
+{
+	huge_were=$(sed 's/.*\[\(.*\)\].*/\1/' $huge_pages)
+	echo never >$huge_pages
+}
+
+huge_pages_again()
+{
+	echo "$huge_were" >$huge_pages
 }
 
 # The product in L2: looks for what is new ten times a second

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between the host's kernels, and nowhere else.
+ * For the module of a KVM host (host/kvm): differences between the host's kernels.
  */
-#ifndef _PAGEHINT_KVM_COMPAT_H
-#define _PAGEHINT_KVM_COMPAT_H
+#ifndef _PAGEHINT_COMPAT_KVM_H
+#define _PAGEHINT_COMPAT_KVM_H
 
 #include <linux/atomic.h>
 #include <linux/kvm_host.h>
@@ -11,7 +11,7 @@
 #include <linux/shrinker.h>
 #include <linux/string.h>
 
-#include "kernel.h"
+#include <compat/kvm_kernel.h>
 
 /* Running a guest of the guest's, or in system management mode */
 static inline bool pagehint_vcpu_nested_or_smm(struct kvm_vcpu *vcpu)
@@ -140,4 +140,4 @@ static inline void pagehint_shrinker_unregister(struct shrinker *pattern)
 }
 #endif
 
-#endif /* _PAGEHINT_KVM_COMPAT_H */
+#endif /* _PAGEHINT_COMPAT_KVM_H */
