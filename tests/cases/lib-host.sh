@@ -144,7 +144,8 @@ busy_frames()
 	od -A n -v -w1 -t u1 -j $((4096 + first)) -N "$count" "$vm_table_file" | grep -c -w 9 || :
 }
 
-# daemon_start_stalled: a daemon whose worker stopped between BUSY and the drop,
+# daemon_start_stalled [claimed|dropped]: a daemon whose worker stopped between BUSY
+# and the drop, or between the drop and ABSENT,
 # with $busy frames, and whose supervisor is stopped, so that nobody helps
 daemon_start_stalled()
 {
@@ -153,10 +154,10 @@ daemon_start_stalled()
 	# A claim can come too late for every frame of its range: not that.
 	while :; do
 		daemon_start --program "$build/host/pagehintd-test" --unused-age 0 \
-			"--test-stall=claimed:$((RANDOM % 60 + 1))"
+			"--test-stall=${1:-claimed}:$((RANDOM % 60 + 1))"
 		wait_until 30 "a worker" daemon_find_worker
 		kill -STOP "$daemon_pid"	# it would replace the worker after a second
-		wait_until 60 "the worker's stop between BUSY and drop" \
+		wait_until 60 "the worker's stop (${1:-claimed})" \
 			pid_state "$daemon_worker" T
 		busy=$(busy_frames)
 		[ "$busy" = 0 ] || break
