@@ -332,7 +332,10 @@ int pagehint_memory_drop(struct pagehint_vm *vm, u64 gfn, u64 nr_frames, bool is
 unsigned int pagehint_memory_preferred_order(struct kvm *kvm)
 {
 	const struct kvm_memory_slot *slot, *largest = NULL;
-	/* Once: the macro names its argument twice, and another set of slots may take its place. */
+	/*
+	 * Once: the macro names its argument twice, and another set of slots may
+	 * take the place of this one, which kvm->srcu keeps as it is.
+	 */
 	struct kvm_memslots *slots = kvm_memslots(kvm);
 	const struct vm_area_struct *vma;
 	unsigned int order = 0;

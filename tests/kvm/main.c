@@ -29,6 +29,7 @@ static const struct test tests[] = {
 	{ "refused", test_refused, "memory that must not be dropped" },
 	{ "guest_memfd", test_guest_memfd, "private memory must not be dropped" },
 	{ "slots", test_slots, "slots that go and move during calls" },
+	{ "slots_walk", test_slots_walk, "slots that go while a query looks at them" },
 	{ "reset", test_reset, "the host forgets at a reset" },
 	{ "reload", test_reload, "the module goes and comes back" },
 	{ "restore", test_restore, "saved, and restored in another VM" },

@@ -100,3 +100,38 @@ void test_slots(unsigned int scale)
 	       (unsigned long long)counter("nr_calls_refused"));
 	machine_close(&machine);
 }
+
+/*
+ * A query looks at every slot while one comes or goes. Two sets of slots take turns; a
+ * walk that takes the one for the other in its middle computes addresses that are none,
+ * and the kernel warns. So many slots that most of a query is that walk.
+ */
+void test_slots_walk(unsigned int scale)
+{
+	const unsigned int rounds = 400 * scale, nr_slots = 300;
+	uint8_t *memory = anonymous((nr_slots + 1) * PAGE_BYTES);
+	struct machine machine;
+	uint64_t before, done;
+
+	machine_open(&machine, 1);
+	for (unsigned int slot = 1; slot <= nr_slots; slot++)
+		machine_slot(&machine, slot, GPA + 2 * slot * PAGE_BYTES,
+			     memory + slot * PAGE_BYTES, PAGE_BYTES, 0);
+	vcpu_order(&machine.vcpus[0], ORDER_CALL, PAGEHINT_HYPERCALL, PAGEHINT_HC_QUERY,
+		   machine.vcpus[0].entries_gpa + PAGE_BYTES / 2, 0, 0);
+	vcpu_start(&machine.vcpus[0]);
+	before = machine.vcpus[0].orders->done;
+	for (unsigned int i = 0; i < rounds; i++) {
+		const unsigned int slot = 1 + i % nr_slots;
+
+		machine_no_slot(&machine, slot);
+		machine_slot(&machine, slot, GPA + 2 * slot * PAGE_BYTES,
+			     memory + slot * PAGE_BYTES, PAGE_BYTES, 0);
+	}
+	done = machine.vcpus[0].orders->done - before;
+	check(done >= rounds, "only %llu queries", (unsigned long long)done);
+	vcpu_stop(&machine.vcpus[0]);
+	machine_close(&machine);
+	printf("%u times a slot went and came during %llu queries that looked at %u\n", rounds,
+	       (unsigned long long)done, nr_slots);
+}

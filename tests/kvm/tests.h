@@ -29,6 +29,7 @@ void test_restore(unsigned int scale);
 
 /* slots.c */
 void test_slots(unsigned int scale);
+void test_slots_walk(unsigned int scale);
 
 /* modes.c */
 void test_modes(unsigned int scale);
