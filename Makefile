@@ -9,8 +9,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Of the guests: ARCH=s390x is KERNELS=6.1-s390x
+ARCH ?= amd64
 # Kernels of tests/vm/kernels that modules are built for and tested on
-KERNELS ?= 6.1-amd64
+KERNELS ?= 6.1-$(ARCH)
 # TEST=1: modules with test parameters (fail_at, leave_out), never to be installed
 TEST ?=
 
@@ -46,7 +48,10 @@ setup-vm:
 setup-check:
 	@tests/vm/setup check
 
-kernels: | setup-build
+setup-s390x:
+	@tests/vm/setup s390x
+
+kernels: | setup-build $(if $(filter %-s390x,$(KERNELS)),setup-s390x)
 	@for kernel in $(KERNELS); do tests/vm/fetch-kernel $$kernel; done
 
 modules: kernels ## the guest module for each of KERNELS (TEST=1: with test parameters)
@@ -130,5 +135,5 @@ test: ## all tests in their short form
 clean: ## remove what was built; downloads stay
 	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
-.PHONY: help setup-build setup-vm setup-check kernels modules modules-test test-modules \
+.PHONY: help setup-build setup-vm setup-check setup-s390x kernels modules modules-test test-modules \
 	guest-programs guest-tools vm test-vm check test clean

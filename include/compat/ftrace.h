@@ -11,10 +11,16 @@
 #ifdef CONFIG_X86_64
 #include <asm/ibt.h>
 #endif
+#ifdef CONFIG_S390
+#include <asm/stacktrace.h>
+#endif
 
 /* 6.2 (94d095ffa0e1) put an accessor in the place of the bare registers. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define pagehint_ftrace_argument(fregs, n)	ftrace_regs_get_argument(fregs, n)
+#elif defined(CONFIG_S390)
+/* What the other one calls there is not exported. Of the first five. */
+#define pagehint_ftrace_argument(fregs, n)	((fregs)->regs.gprs[2 + (n)])
 #else
 #define pagehint_ftrace_argument(fregs, n) \
 	regs_get_kernel_argument(&(fregs)->regs, n)
@@ -78,6 +84,11 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	    ".size " #entry ", . - " #entry "\n"			\
 	    ".popsection\n");						\
 	STACK_FRAME_NON_STANDARD(entry)
+#elif defined(CONFIG_S390)
+/* There a site does not call, it goes to @entry with its caller's return address. */
+#define PAGEHINT_DIRECT_ENTRY(entry, function)				\
+	void entry(void);						\
+	asm(".set " #entry ", " #function "\n")
 #endif
 
 /*
@@ -115,6 +126,43 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	    "	pop %rsi\n"						\
 	    "	pop %rdi\n"						\
 	    "1:	" ASM_RET						\
+	    ".size " #entry ", . - " #entry "\n"			\
+	    ".popsection\n")
+#elif defined(CONFIG_S390)
+/*
+ * %r0 is where the function goes on, %r1 is free. As ftrace_caller does it, the return
+ * address is kept where the function itself will keep it, in its caller's frame, so that
+ * stacks can be read.
+ */
+#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function)			\
+	static_assert(offsetof(struct page, mapping) == 24);		\
+	static_assert(offsetof(struct page, _mapcount) == 48);		\
+	static_assert(offsetof(struct stack_frame, gprs[8]) == 136);	\
+	static_assert(offsetof(struct stack_frame, back_chain) == 152);	\
+	static_assert(sizeof(struct stack_frame) == 160);		\
+	void entry(void);						\
+	asm(".pushsection .text\n"					\
+	    ".balign 16\n"						\
+	    ".type " #entry ", @function\n"				\
+	    #entry ":\n"						\
+	    "	tm	31(%r2), 1\n"	/* lowest byte of mapping */	\
+	    "	jnz	1f\n"						\
+	    "	l	%r1, 48(%r2)\n"				\
+	    "	chi	%r1, 1\n"					\
+	    "	jh	1f\n"						\
+	    "	stg	%r14, 136(%r15)\n"				\
+	    "	lgr	%r1, %r15\n"					\
+	    "	aghi	%r15, -208\n"					\
+	    "	stg	%r1, 152(%r15)\n"				\
+	    "	stmg	%r2, %r6, 160(%r15)\n"				\
+	    "	stg	%r0, 200(%r15)\n"				\
+	    "	brasl	%r14, " #function "\n"				\
+	    "	lmg	%r2, %r6, 160(%r15)\n"				\
+	    "	lg	%r0, 200(%r15)\n"				\
+	    "	aghi	%r15, 208\n"					\
+	    "	lg	%r14, 136(%r15)\n"				\
+	    "1:	lgr	%r1, %r0\n"					\
+	    "	br	%r1\n"						\
 	    ".size " #entry ", . - " #entry "\n"			\
 	    ".popsection\n")
 #endif

@@ -17,8 +17,10 @@
 #include <linux/pagemap.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
+#ifdef CONFIG_X86
 #include <asm/apic.h>
 #include <asm/nmi.h>
+#endif
 
 #include "pagerace.h"
 
@@ -177,8 +179,10 @@ static int migrate(struct address_space *mapping, struct pagerace *race)
 }
 
 /* ------------------------------------------------------------------------
- * Lookup in NMI
+ * Lookup in NMI, where one CPU can send another one an NMI
  */
+
+#ifdef CONFIG_X86
 
 static struct nmi_request {
 	struct address_space *mapping;
@@ -256,6 +260,15 @@ static int in_nmi_of_cpu(struct address_space *mapping, struct pagerace *race)
 	unregister_nmi_handler(NMI_LOCAL, "pagerace");
 	return 0;
 }
+
+#else
+
+static int in_nmi_of_cpu(struct address_space *mapping, struct pagerace *race)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
 
 /* ------------------------------------------------------------------------
  * The device
