@@ -21,7 +21,9 @@
 #include <linux/pagemap.h>
 
 #include <compat/page_cache.h>
+#include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/discard_fault.h>
 #include <pagehint/platform.h>
 #include <pagehint/volatile.h>
 
@@ -39,16 +41,22 @@ static enum pagehint_kept make_frames_stable(u8 *first, unsigned long nr)
 	return kept;
 }
 
-/*
- * Nothing that was offered can be any of this: it would have been found, and made
- * stable, before. Then it was never offered, a broken host wrote to its byte, and
- * its content is more likely there than not.
- */
-static bool cannot_be_discarded(struct folio *folio)
+/* Nothing that was offered is any of this: it would have been found before. */
+static bool is_used(struct folio *folio)
 {
 	return folio_mapped(folio) || folio_test_dirty(folio) ||
 	       folio_test_writeback(folio) || folio_test_anon(folio) ||
 	       folio_test_swapbacked(folio);
+}
+
+/*
+ * Where anybody may write to the table, it then was never offered, a broken host wrote
+ * to its byte, and its content is more likely there than not. A host that interrupts
+ * whoever uses what it dropped knows better: there a getter is missing.
+ */
+static bool cannot_be_discarded(struct folio *folio)
+{
+	return !pagehint_backend->is_gone && is_used(folio);
 }
 
 /**
@@ -89,6 +97,8 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 	}
 	local_irq_restore(flags);
 
+	if (kept == PAGEHINT_DISCARDED && unlikely(is_used(folio)))
+		pagehint_discard_late(pfn);
 	if (kept == PAGEHINT_WAS_STABLE) {
 		/* It was not when it was found: another CPU was at it. */
 		pagehint_test_met("recover");

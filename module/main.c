@@ -21,6 +21,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/checks.h>
 #include <pagehint/control.h>
+#include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stats.h>
@@ -418,6 +419,7 @@ static int find_volatile_hooks(void)
 	int err = pagehint_hooks_find(pagehint_volatile_hooks, pagehint_nr_volatile_hooks) ?:
 		  pagehint_hooks_find(pagehint_volatile_free_hooks,
 				      pagehint_nr_volatile_free_hooks) ?:
+		  pagehint_discard_hooks_find() ?:
 		  pagehint_volatile_check(why);
 
 	if (err == -EIO)

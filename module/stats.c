@@ -17,6 +17,7 @@
 
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
@@ -65,6 +66,29 @@ static u64 less(u64 sum, enum pagehint_counter counter)
 	u64 claims = pagehint_counter_sum(counter);
 
 	return sum - min(sum, claims);
+}
+
+/* Of hosts that have them. None is the number that is expected. */
+static void show_discard_faults(struct seq_file *m)
+{
+	seq_printf(m, "nr_discard_faults %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_FAULTS));
+	seq_printf(m, "nr_discard_redone %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_REDONE));
+	seq_printf(m, "nr_discard_errors %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_ERRORS));
+	seq_printf(m, "nr_discard_zeros %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_ZEROS));
+	seq_printf(m, "nr_discard_stale %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_STALE));
+	seq_printf(m, "nr_discard_evicted %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_EVICTED));
+	seq_printf(m, "nr_discard_refilled %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_REFILLED));
+	seq_printf(m, "nr_discard_lost %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_LOST));
+	seq_printf(m, "nr_discard_late %llu\n",
+		   pagehint_counter_sum(PAGEHINT_DISCARD_LATE));
 }
 
 static int counters_show(struct seq_file *m, void *unused)
@@ -128,6 +152,8 @@ static int counters_show(struct seq_file *m, void *unused)
 		   pagehint_counter_sum(PAGEHINT_VOLATILE_EVICTED));
 	seq_printf(m, "nr_volatile_impossible %llu\n",
 		   pagehint_counter_sum(PAGEHINT_VOLATILE_IMPOSSIBLE));
+	if (pagehint_backend->is_gone)
+		show_discard_faults(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);
@@ -216,6 +242,7 @@ static int probes_show(struct seq_file *m, void *unused)
 	pagehint_hooks_show(m, pagehint_volatile_hooks, pagehint_nr_volatile_hooks);
 	pagehint_hooks_show(m, pagehint_volatile_free_hooks,
 			    pagehint_nr_volatile_free_hooks);
+	pagehint_discard_hooks_show(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(probes);

@@ -24,6 +24,7 @@
 #include <compat/page_cache.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
 #include <pagehint/volatile.h>
 
@@ -343,7 +344,9 @@ int pagehint_volatile_start(bool unused_too)
 		return err;
 	WRITE_ONCE(pagehint_volatile_end, pagehint_table.nr_bytes);
 	free_hooked = !unused_too;
-	err = attach(pagehint_volatile_hooks, pagehint_nr_volatile_hooks);
+	err = pagehint_discard_open();
+	if (!err)
+		err = attach(pagehint_volatile_hooks, pagehint_nr_volatile_hooks);
 	if (!err && free_hooked)
 		err = attach(pagehint_volatile_free_hooks, pagehint_nr_volatile_free_hooks);
 	if (!err)
@@ -392,6 +395,7 @@ void pagehint_volatile_stop(void)
 				      pagehint_nr_volatile_free_hooks,
 				      PAGEHINT_ALLOC_SIDE);
 	free_hooked = false;
+	pagehint_discard_close();
 	WRITE_ONCE(pagehint_volatile_end, 0);
 	/* Who read the old value is out, or found a stable page. */
 	synchronize_rcu_tasks();

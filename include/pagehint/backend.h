@@ -43,6 +43,11 @@ struct pagehint_span {
  * @settle: pagehint_wait_not_busy() of a host that is told by calls
  * @nr_dropped: counts what the host drops, and starts anew with each lease; NULL
  *	if it drops nothing
+ * @is_gone: would an access to this frame be interrupted, as the host has dropped its
+ *	content? Any context. NULL: this host has no discard faults; one that has them
+ *	is not wrong about what was offered to it
+ * @make_usable: the host drops this frame no more, and if its content is gone, it
+ *	reads as zeros. Any context. NULL with @is_gone
  * @show: what debugfs says of it
  *
  * Context: process, under control_mutex, but for lease_end_atomic, nr_dropped (any), and
@@ -64,6 +69,8 @@ struct pagehint_backend {
 	void (*ask_each)(unsigned long pfn, unsigned long nr_frames);
 	u8 (*settle)(u8 *byte);
 	u64 (*nr_dropped)(void);
+	bool (*is_gone)(unsigned long pfn);
+	void (*make_usable)(unsigned long pfn);
 	void (*show)(struct seq_file *m);
 };
 

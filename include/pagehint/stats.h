@@ -60,6 +60,15 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_FAULT,
 	PAGEHINT_CALLS_WRITTEN,
 	PAGEHINT_CALLS_UNMAP,
+	PAGEHINT_DISCARD_FAULTS,	/* accesses that a getter should have seen first */
+	PAGEHINT_DISCARD_REDONE,	/* and that were redone */
+	PAGEHINT_DISCARD_ERRORS,	/* or ended with an error */
+	PAGEHINT_DISCARD_ZEROS,		/* or found zeros */
+	PAGEHINT_DISCARD_STALE,		/* recoveries that found nothing to do */
+	PAGEHINT_DISCARD_EVICTED,	/* frames that left the page cache by them */
+	PAGEHINT_DISCARD_REFILLED,	/* or were read again where they are */
+	PAGEHINT_DISCARD_LOST,		/* or neither */
+	PAGEHINT_DISCARD_LATE,		/* a getter found gone what is mapped or dirty */
 	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */
 	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 15,
 	PAGEHINT_NR_COUNTERS,
