@@ -21,7 +21,12 @@ WARNINGS := -Wall -Wextra -Werror
 USER_CFLAGS := -std=c11 -O2 -g $(WARNINGS) -Iinclude/uapi
 
 BUILD := build
-GUEST_PROGRAMS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
+# A kernel's name ends in its architecture.
+GUEST_ARCHES := $(sort $(foreach kernel,$(KERNELS),$(lastword $(subst -, ,$(kernel)))))
+GUEST_NAMES := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
+GUEST_HEADERS := $(wildcard tests/guest/*.h) tests/modules/pagerace.h
+GUEST_DIR_amd64 := $(BUILD)/guest
+GUEST_DIR_s390x := $(BUILD)/guest-s390x
 MODULE_SOURCES := Kbuild include module probes
 
 help: ## this list
@@ -77,16 +82,15 @@ test-modules: kernels
 		tests/vm/build-module $$kernel $(BUILD)/test-modules/$$kernel tests/modules .; \
 	done
 
-guest-programs: $(GUEST_PROGRAMS)
+guest-programs: $(foreach arch,$(GUEST_ARCHES),$(addprefix $(GUEST_DIR_$(arch))/,$(GUEST_NAMES)))
 
-$(BUILD)/guest/%: tests/guest/%.c tests/guest/pattern.h | setup-build
+$(GUEST_DIR_amd64)/%: tests/guest/%.c $(GUEST_HEADERS) | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -static -o $@ $<
 
-$(BUILD)/guest/fsx: tests/guest/fsx_operations.h tests/guest/damage.h
-$(BUILD)/guest/damage: tests/guest/damage.h
-
-$(BUILD)/guest/pagerace: tests/guest/pagerace-file.h tests/modules/pagerace.h
+$(GUEST_DIR_s390x)/%: tests/guest/%.c $(GUEST_HEADERS) | setup-s390x
+	@mkdir -p $(@D)
+	s390x-linux-gnu-gcc-12 $(USER_CFLAGS) -static -o $@ $<
 
 $(BUILD)/tests/qmp: tests/vm/qmp.c | setup-build
 	@mkdir -p $(@D)
@@ -100,20 +104,12 @@ $(BUILD)/tests/hostile-host: tests/vm/hostile-host.c include/uapi/pagehint.h | s
 vm: $(BUILD)/tests/hostile-host
 
 guest-tools: | setup-build setup-vm
-	@for arch in $$(awk '$$1 !~ /^#/ && NF { print $$2 }' tests/vm/kernels | sort -u); do \
-		tests/vm/fetch-tools $$arch; \
-	done
-	@for suite in $$(awk '$$1 !~ /^#/ && $$6 ~ /:/ { sub(/:.*/, "", $$6); print $$6 }' \
-			tests/vm/kernels | sort -u); do \
-		tests/vm/fetch-qemu $$suite; \
-	done
+	@for arch in $(GUEST_ARCHES); do tests/vm/fetch-tools $$arch; done
+	@for kernel in $(KERNELS); do tests/vm/fetch-qemu $$kernel; done
 
 # The disk with programs and modules for cases on real file systems
 guest-root: kernels | setup-build setup-vm
-	@for arch in $$(for kernel in $(KERNELS); do \
-			awk -v name=$$kernel '$$1 == name { print $$2 }' tests/vm/kernels; done | sort -u); do \
-		tests/vm/fetch-root $$arch; \
-	done
+	@for arch in $(GUEST_ARCHES); do tests/vm/fetch-root $$arch; done
 	@for kernel in $(KERNELS); do tests/vm/root-image $$kernel; done
 
 vm: guest-root

@@ -27,7 +27,7 @@ vm_named_disk_options()
 vm_named_disk()
 {
 	vm_qemu+=(-drive "file=$2,if=none,id=disk-$1,format=raw,cache=unsafe,discard=unmap${3:-}"
-		-device "virtio-blk-pci,drive=disk-$1,serial=$1")
+		-device "virtio-blk-$vm_bus,drive=disk-$1,serial=$1")
 }
 
 # What all of them may come to need, in MiB

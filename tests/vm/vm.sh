@@ -37,6 +37,8 @@
 
 vm_lost=199
 
+# shellcheck source=tests/vm/arch.sh
+. "$top/tests/vm/arch.sh"
 # shellcheck source=tests/vm/console.sh
 . "$top/tests/vm/console.sh"
 # shellcheck source=tests/vm/disks.sh
@@ -60,6 +62,7 @@ vm_defaults()
 	vm_reset="exit"
 	vm_args=()
 	vm_slowdown=1
+	vm_boot_seconds=120
 	vm_program=
 	vm_excuses=()
 	vm_swap=0
@@ -114,11 +117,11 @@ vm_memory_options()
 	[ "$vm_shared" != yes ] || kind=memory-backend-file,share=on
 	vm_ram_files=()
 	if [ "$vm_nodes" = 1 ]; then
-		vm_qemu+=(-machine "pc,memory-backend=ram")
+		vm_qemu+=(-machine "$vm_machine,memory-backend=ram")
 		vm_backend "$kind" ram "$size" "$vm_ram"
 		return
 	fi
-	vm_qemu+=(-machine pc)
+	vm_qemu+=(-machine "$vm_machine")
 	for ((node = 0; node < vm_nodes; node++)); do
 		vm_backend "$kind" "ram$node" "$size" "$vm_ram.$node"
 		vm_qemu+=(-numa "node,cpus=$node,memdev=ram$node")
@@ -135,6 +138,25 @@ vm_backend()
 		vm_ram_files+=("$4")
 	fi
 	vm_qemu+=(-object "$options")
+}
+
+# vm_set_machine: of the kernel's architecture
+vm_set_machine()
+{
+	case $(kernel_field "$vm_kernel" arch) in
+	amd64)
+		vm_machine=pc
+		vm_bus=pci
+		vm_console_name=ttyS0
+		;;
+	s390x)
+		vm_machine=s390-ccw-virtio
+		vm_bus=ccw
+		vm_console_name=ttysclp0
+		# 7 to 165 seconds, as the host is busy
+		vm_boot_seconds=400
+		;;
+	esac
 }
 
 # The QEMU to call, with its firmware: $vm_program, or that of the table of kernels
@@ -156,16 +178,17 @@ vm_qemu_program()
 # the kernel would take that for broken hardware and stop.
 vm_command_line()
 {
+	vm_set_machine
 	vm_qemu_program
 	vm_qemu+=(-nodefaults -no-user-config -display none
 		-accel "$vm_accel" -cpu max -smp "$vm_smp"
 		-m "${vm_mem}M"
 		-kernel "$cache/kernels/$vm_kernel/vmlinuz" -initrd "$vm_initrd"
-		-append "console=ttyS0 loglevel=5 panic=1 oops=panic no_timer_check $vm_cmdline"
+		-append "console=$vm_console_name loglevel=5 panic=1 oops=panic no_timer_check $vm_cmdline"
 		-chardev "file,id=console,path=$vm_console,append=on" -serial chardev:console
 		-qmp "unix:$vm_qmp_own,server=on,wait=off"
 		-qmp "unix:$vm_qmp_daemon,server=on,wait=off"
-		-device virtio-serial-pci
+		-device "virtio-serial-$vm_bus"
 		-chardev "pipe,id=control,path=$vm_dir/control"
 		-device "virtserialport,chardev=control,name=pagehint.control")
 	vm_memory_options
@@ -173,12 +196,12 @@ vm_command_line()
 	if [ "$vm_disk" != 0 ]; then
 		vm_make_disk
 		vm_qemu+=(-drive "file=$vm_dir/disk,if=none,id=disk,format=raw,cache=unsafe"
-			-device "virtio-blk-pci,drive=disk")
+			-device "virtio-blk-$vm_bus,drive=disk,serial=disk")
 	fi
 	if [ "$vm_swap" != 0 ]; then
 		truncate -s "${vm_swap}M" "$vm_dir/swap"
 		vm_qemu+=(-drive "file=$vm_dir/swap,if=none,id=swap,format=raw,cache=unsafe"
-			-device "virtio-blk-pci,drive=swap")
+			-device "virtio-blk-$vm_bus,drive=swap")
 	fi
 	vm_named_disk_options
 	if [ "$vm_table" != 0 ]; then
@@ -247,7 +270,7 @@ vm_where()
 	for _ in 1 2 3; do
 		for command in "info registers -a" "info lapic 0" "info lapic 1" "x /4wx 0xfffffe0000000000"; do
 			vm_qmp human-monitor-command "{\"command-line\": \"$command\"}" |
-				sed 's/\\r\\n/\n/g' | grep -E '^CPU#|R[IS]P=|fffffe0000000000:|LVTT|Timer|IRR|ISR'
+				sed 's/\\r\\n/\n/g' | grep -E '^CPU#|R[IS]P=|PSW=mask|fffffe0000000000:|LVTT|Timer|IRR|ISR'
 		done || :
 		sleep 1
 	done
@@ -289,7 +312,7 @@ vm_deadline()
 
 vm_wait_boot()
 {
-	local seconds=120 deadline
+	local seconds=$vm_boot_seconds deadline
 
 	if [ "${1:-}" = -t ]; then
 		seconds=$2
