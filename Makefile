@@ -40,6 +40,7 @@ help: ## this list
 -include tests/oracle/build.mk
 -include tests/demo/build.mk
 -include tests/kvm/build.mk
+-include tests/s390x/build.mk
 -include bench/build.mk
 -include packaging/build.mk
 -include tests/soak.mk
