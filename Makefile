@@ -41,6 +41,7 @@ help: ## this list
 -include tests/demo/build.mk
 -include tests/kvm/build.mk
 -include tests/s390x/build.mk
+-include tests/qemu/build.mk
 -include bench/build.mk
 -include packaging/build.mk
 -include tests/soak.mk
