@@ -20,7 +20,7 @@ $(BUILD)/tests/qemu-guest.d/%.o: tests/qemu/guest/% tests/qemu/guest/machine.h |
 $(QEMU_GUEST): $(QEMU_GUEST_OBJECTS) tests/qemu/guest/guest.ld
 	s390x-linux-gnu-ld --no-warn-rwx-segments -T tests/qemu/guest/guest.ld -o $@ $(QEMU_GUEST_OBJECTS)
 
-test-qemu: $(QEMU_GUEST) qemu-s390x ## that QEMU: its table of states, cell by cell, and mutants of it
+test-qemu: $(QEMU_GUEST) qemu-s390x vm-s390x ## that QEMU: its table of states, cell by cell, and mutants of it
 	@tests/qemu/run $(if $(SHORT),--short) $(CASES)
 
 .PHONY: qemu-s390x test-qemu
