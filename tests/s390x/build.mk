@@ -10,6 +10,6 @@ vm-s390x: setup-s390x
 
 test-s390x: vm-s390x ## cases in guests of s390x (tests/s390x/table); CASES="a b": only these; SHORT=1: less
 	@tests/vm/run --kernel $(S390X_KERNEL) --table tests/s390x/table --suite s390x \
-		$(if $(SHORT),,--long) $(CASES)
+		--with tests/s390x/guests.sh $(if $(SHORT),,--long) $(CASES)
 
 .PHONY: vm-s390x test-s390x

@@ -4,8 +4,10 @@
 # Sourced by the cases that run in the guest, for busybox. A case says what it
 # found in its last line; `fail` ends it.
 #
-# Before its argument a case may be given the hostile host in the guest to load with
-# (load_hostile): NAME.kvm.ARGUMENT, for one that is told by calls; else backend loop.
+# Before its argument a case may be given the hostile host to load with (load_hostile):
+# NAME.kvm.ARGUMENT, one in the guest that is told by calls; NAME.essa.ARGUMENT, the QEMU
+# that the guest runs in (tests/s390x/essa.sh), which takes frames at random; else backend
+# loop.
 
 set -eu
 
@@ -15,9 +17,9 @@ seed=$(date +%s)
 
 hostile=loop
 case ${1:-} in
-kvm | kvm.*)
-	hostile=kvm
-	argument=${1#kvm}
+kvm | kvm.* | essa | essa.*)
+	hostile=${1%%.*}
+	argument=${1#"$hostile"}
 	shift
 	set -- "${argument#.}" "$@" ;;
 esac
@@ -64,24 +66,44 @@ hostile_host()
 	case $hostile in
 	loop)	echo backend=loop ;;
 	kvm)	echo backend=kvm fake_host=1 order=0 kvm_delay_ms=20 fake_forget=20000 ;;
+	essa)	echo backend=essa essa_delay_ms=20 ;;
 	esac
 }
 
 load_hostile()
 {
-	if [ $hostile = loop ]; then
-		load backend=loop "$@"
-		return
-	fi
 	# shellcheck disable=SC2046 # several parameters
-	load_test $(hostile_host) loop_hold_us=100 loop_pause_us=1000 "$@"
+	if [ "$hostile" = kvm ]; then
+		load_test $(hostile_host) loop_hold_us=100 loop_pause_us=1000 "$@"
+	else
+		load $(hostile_host) "$@"
+	fi
+}
+
+# Does the kernel tell the host of free memory (CMMA of s390x), and so the module not?
+kernel_hints()
+{
+	grep -q '^free_memory hinted by the kernel' $debugfs/backend
+}
+
+# Frames that it took. What becomes of free memory a guest does not see with essa: there
+# it is what the host was told it may take.
+host_took()
+{
+	if [ "$hostile" != essa ]; then
+		counter nr_loop_discarded
+	elif kernel_hints; then
+		counter nr_volatile_discarded
+	else
+		counter nr_essa_set_unused
+	fi
 }
 
 # Away for a moment, as a host whose module is replaced; it has forgotten everything.
 # Backend loop is never.
 host_goes_away()
 {
-	[ $hostile = kvm ] || return 0
+	[ "$hostile" = kvm ] || return 0
 	set_parameter fake_gone 1
 	sleep 0.2
 	set_parameter fake_gone 0
@@ -90,7 +112,7 @@ host_goes_away()
 # At the end of a load under which it went and forgot
 host_was_lost()
 {
-	[ $hostile != kvm ] || [ "$(counter nr_host_lost)" -gt 1 ] ||
+	[ "$hostile" != kvm ] || [ "$(counter nr_host_lost)" -gt 1 ] ||
 		fail "the host was lost $(counter nr_host_lost) times: nothing was tested"
 }
 
@@ -137,6 +159,16 @@ frames()
 set_parameter()
 {
 	echo "$2" >"$parameters/$1" || fail "$1=$2: refused"
+}
+
+# Frames that were used again after the host had taken them, or, with essa, might have
+came_back()
+{
+	if [ "$hostile" = essa ]; then
+		counter nr_stable
+	else
+		counter nr_taken
+	fi
 }
 
 # A mark in the kernel's log, and what came after it
