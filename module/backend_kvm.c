@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * kvm: the host is told by hypercall. This file speaks to it: finding it, the
- * cookie, one vector. What is said is decided by module/kvm_worker.c (in the
- * background), module/kvm_claim.c (free memory) and module/kvm_deliver.c (whoever
+ * cookie, one vector. What is said is decided by module/teller_worker.c (in the
+ * background), module/kvm_claim.c (free memory) and module/teller.c (whoever
  * needs a frame); the table is the guest's own, see include/pagehint/vector.h.
  *
  * The cookie stands for "the host remembers what it was told". After an error it
@@ -25,15 +25,15 @@
 #include <compat/mm.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/hooks.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
+#include <pagehint/teller.h>
 
 #include "kvm.h"
 
 /* A host that does nothing of a vector so often will never do anything. */
 #define PATIENCE	1000
-
-DEFINE_STATIC_KEY_FALSE(pagehint_by_calls);
 
 static u64 cookie;	/* 0: not connected */
 static long last_error;	/* why not, for people */
@@ -144,13 +144,11 @@ static int query(char *why)
 	return pagehint_check_answer(ret, &host, want_init_on_free(), why);
 }
 
-/**
- * pagehint_kvm_connect - query the host: it forgets, and there is a new cookie
- *
- * Context: process, may sleep.
- * Return: 0, or an error; a line in the log when it is another one than last time.
+/*
+ * Query the host: it forgets, and there is a new cookie. May sleep. Returns 0, or an
+ * error; a line in the log when it is another one than last time.
  */
-int pagehint_kvm_connect(void)
+static int connect(void)
 {
 	static int reported;
 	char why[PAGEHINT_WHY_BYTES];
@@ -167,15 +165,11 @@ int pagehint_kvm_connect(void)
 	return err;
 }
 
-/**
- * pagehint_kvm_takes_volatile - may page cache be dropped by this host?
- *
+/*
  * A volatile frame may be freed, allocated and zeroed before the host hears of it
- * (module/kvm_deliver.c): so what it drops has to read as zeros.
- *
- * Context: any.
+ * (module/teller.c): so what it drops has to read as zeros.
  */
-bool pagehint_kvm_takes_volatile(void)
+static bool takes_volatile(void)
 {
 	const u64 needed = PAGEHINT_F_VOLATILE | PAGEHINT_F_ZERO;
 
@@ -242,6 +236,40 @@ static int find_host(char *why)
 	return err;
 }
 
+static unsigned int say(enum pagehint_said said, struct pagehint_vector *vector)
+{
+	return pagehint_kvm_say(said == PAGEHINT_TELL ? PAGEHINT_HC_SET_STATE :
+							PAGEHINT_HC_MAKE_STABLE, vector);
+}
+
+static void pass_begin(void)
+{
+	if (READ_ONCE(pagehint_kvm_drain))
+		pagehint_drain_all_pages();
+}
+
+static void pass_end(bool complete)
+{
+	pagehint_kvm_claim_flush();
+	if (complete && pagehint_kvm_connected())
+		pagehint_kvm_all_told();
+}
+
+static const struct pagehint_teller teller = {
+	.name = "kvm",
+	.say = say,
+	.entries = pagehint_kvm_entries,
+	.listens = pagehint_kvm_connected,
+	.listen = connect,
+	.takes_volatile = takes_volatile,
+	.skips = pagehint_kvm_is_refused,
+	.pass_begin = pass_begin,
+	.found_free = pagehint_kvm_claim,
+	.pass_end = pass_end,
+	.delay_ms = &pagehint_kvm_delay_ms,
+	.max_frames = 4096,
+};
+
 static int kvm_open(char *why)
 {
 	int err;
@@ -260,11 +288,9 @@ static int kvm_open(char *why)
 	err = pagehint_kvm_claim_open(why);
 	if (err)
 		goto err_host;
-	err = pagehint_kvm_refused_open() ?: pagehint_kvm_deliver_open();
-	if (!err) {
-		static_branch_enable(&pagehint_by_calls);
+	err = pagehint_kvm_refused_open() ?: pagehint_teller_open(&teller);
+	if (!err)
 		return 0;
-	}
 	snprintf(why, PAGEHINT_WHY_BYTES,
 		 "no memory for a vector for each CPU: free some and load again");
 	pagehint_kvm_refused_close();
@@ -280,8 +306,7 @@ err_table:
 
 static void kvm_close(void)
 {
-	static_branch_disable(&pagehint_by_calls);
-	pagehint_kvm_deliver_close();
+	pagehint_teller_close();
 	pagehint_kvm_refused_close();
 	pagehint_kvm_claim_close();
 	free_pages_of_host();
@@ -291,12 +316,12 @@ static void kvm_close(void)
 
 static int kvm_lease_begin(void)
 {
-	int err = pagehint_kvm_connect();
+	int err = connect();
 
 	if (err)
 		return err;
 	pagehint_kvm_refused_begin();
-	err = pagehint_kvm_worker_start();
+	err = pagehint_teller_start();
 	if (err)
 		forget();
 	return err;
@@ -308,8 +333,8 @@ static int kvm_lease_begin(void)
  */
 static void kvm_lease_end(u32 leaving, bool for_sure)
 {
-	pagehint_kvm_worker_stop();
-	pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
+	pagehint_teller_stop();
+	pagehint_teller_ask_each(0, pagehint_table.nr_bytes);
 	forget();
 }
 
@@ -339,10 +364,10 @@ const struct pagehint_backend pagehint_backend_kvm = {
 	.lease_begin = kvm_lease_begin,
 	.lease_end = kvm_lease_end,
 	.lease_end_atomic = kvm_lease_end_atomic,
-	.takes_volatile = pagehint_kvm_takes_volatile,
-	.ask = pagehint_kvm_ask,
-	.ask_each = pagehint_kvm_ask_each,
-	.settle = pagehint_kvm_settle,
-	.nr_dropped = pagehint_kvm_nr_gone,
+	.takes_volatile = takes_volatile,
+	.ask = pagehint_teller_ask,
+	.ask_each = pagehint_teller_ask_each,
+	.settle = pagehint_teller_settle,
+	.nr_dropped = pagehint_teller_nr_gone,
 	.show = kvm_show,
 };

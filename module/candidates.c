@@ -118,7 +118,7 @@ static void take_chunk(struct map *map, const struct map *newer, unsigned long c
 
 		if (!READ_ONCE(map->frames[word]))
 			continue;
-		bits = xchg(&map->frames[word], 0) & ~READ_ONCE(newer->frames[word]);
+		bits = pagehint_xchg(&map->frames[word], 0) & ~READ_ONCE(newer->frames[word]);
 		while (bits) {
 			look(word * BITS_PER_LONG + __ffs(bits));
 			bits &= bits - 1;

@@ -10,31 +10,8 @@
 /* module/backend_kvm.c */
 unsigned int pagehint_kvm_say(unsigned int operation, struct pagehint_vector *vector);
 bool pagehint_kvm_connected(void);
-bool pagehint_kvm_takes_volatile(void);
-int pagehint_kvm_connect(void);
 unsigned int pagehint_kvm_min_order(void);
 unsigned int pagehint_kvm_entries(void);
-
-/* module/kvm_deliver.c */
-enum pagehint_kvm_kind {
-	PAGEHINT_KVM_TELL,	/* volatile, and the host does not know */
-	PAGEHINT_KVM_ASK,	/* told, and needed */
-	PAGEHINT_KVM_REPAY,	/* told, and freed since */
-};
-
-struct pagehint_span;
-int pagehint_kvm_deliver_open(void);
-void pagehint_kvm_deliver_close(void);
-void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_span *spans,
-			  unsigned int nr);
-void pagehint_kvm_ask(const struct pagehint_span *spans, unsigned int nr);
-void pagehint_kvm_ask_each(unsigned long pfn, unsigned long nr_frames);
-u8 pagehint_kvm_settle(u8 *byte);
-u64 pagehint_kvm_nr_gone(void);
-
-/* module/kvm_worker.c */
-int pagehint_kvm_worker_start(void);
-void pagehint_kvm_worker_stop(void);
 
 /* module/kvm_claim.c */
 int pagehint_kvm_claim_open(char *why);

@@ -39,7 +39,7 @@ unsigned int pagehint_volatile_batch = 64;
 bool pagehint_volatile_evicts = true;
 
 static struct task_struct *thread;
-static bool rescan;
+static int rescan;
 static bool free_hooked;	/* under control_mutex */
 static const char *phase = "off";
 
@@ -249,11 +249,11 @@ static int volatile_thread(void *unused)
 	    !pagehint_unhooked_wait(pagehint_sleeping_getter(), stopping))
 		goto out;
 	phase = "on";
-	WRITE_ONCE(rescan, true);
+	WRITE_ONCE(rescan, 1);
 	while (!stopping()) {
 		unsigned int delay = READ_ONCE(pagehint_volatile_delay_ms);
 
-		if (xchg(&rescan, false))
+		if (pagehint_xchg(&rescan, 0))
 			pagehint_candidates_all();
 		pagehint_candidates_each(false, look_first);
 		if (++period % LATER_PERIODS == 0) {
@@ -291,7 +291,7 @@ const char *pagehint_volatile_phase(void)
  */
 void pagehint_volatile_rescan(void)
 {
-	WRITE_ONCE(rescan, true);
+	WRITE_ONCE(rescan, 1);
 }
 
 /**

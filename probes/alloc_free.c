@@ -106,7 +106,7 @@ static noinline __used int wrap_isolate(struct page *page, unsigned int order)
 
 	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
 	if (!static_branch_unlikely(&pagehint_by_calls) ||
-	    pagehint_kvm_may_isolate(page_to_pfn(page), order))
+	    pagehint_teller_may_isolate(page_to_pfn(page), order))
 		taken = PAGEHINT_CALL(original_isolate)(page, order);
 	if (taken)
 		pagehint_unused_alloc(page_to_pfn(page), order);

@@ -88,10 +88,10 @@ bool pagehint_backend_known(const char *name);
 
 /*
  * On while the host is told by calls, and has to be asked. Whoever isolates a free block
- * then asks first whether he may: no call is made under zone->lock. module/kvm_deliver.c
+ * then asks first whether he may: no call is made under zone->lock. module/teller.c
  */
 DECLARE_STATIC_KEY_FALSE(pagehint_by_calls);
-bool pagehint_kvm_may_isolate(unsigned long pfn, unsigned int order);
+bool pagehint_teller_may_isolate(unsigned long pfn, unsigned int order);
 
 /* Table memory of the guest's own, for backends without a device. */
 int pagehint_own_table_open(char *why);

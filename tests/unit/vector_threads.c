@@ -4,7 +4,7 @@
  * threads that allocate, fill, read, make volatile and free folios; one that tells
  * the host; one that asks and repays without holding anything; and a host that
  * drops what it believes to be volatile whenever it likes, and forgets everything
- * now and then. What module/kvm_deliver.c does around a vector is done here in the
+ * now and then. What module/teller.c does around a vector is done here in the
  * same order, with pauses between its steps.
  *
  * What must hold: while a folio is in use its content is what was written, and the
@@ -162,7 +162,7 @@ static void *host_thread(void *seed)
 }
 
 /* ------------------------------------------------------------------------
- * Vectors, as module/kvm_deliver.c passes them
+ * Vectors, as module/teller.c passes them
  */
 
 static __thread uint64_t own_random;

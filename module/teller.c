@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Backend kvm, what is said of frames: that they are volatile (the worker), and
- * that they are not any more, by whoever needs one, in any context.
+ * Hosts that are told (include/pagehint/teller.h), what is said of frames: that they
+ * are volatile (the worker), and that they are not any more, by whoever needs one, in
+ * any context.
  *
  * Each CPU has memory for one vector of its own, and uses it with interrupts off:
  * from the first frame that is locked in the table (include/pagehint/vector.h) to
@@ -11,7 +12,7 @@
  *
  * Never under zone->lock, where all other CPUs would wait for the host: allocation
  * events come after it, and a block of which the host still has to hear is not
- * isolated (pagehint_kvm_may_isolate()).
+ * isolated (pagehint_teller_may_isolate()).
  */
 #include <pagehint/log.h>
 
@@ -24,8 +25,7 @@
 #include <pagehint/control.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
-
-#include "kvm.h"
+#include <pagehint/teller.h>
 
 /*
  * Who needs one frame that was freed since the host was told repays for those
@@ -33,8 +33,10 @@
  */
 #define REPAY_AROUND	512UL
 
-/* At most about so many frames are looked at with interrupts off, and locked. */
-#define LOOK_STEP	4096UL
+DEFINE_STATIC_KEY_FALSE(pagehint_by_calls);
+
+/* From open to close. */
+const struct pagehint_teller *pagehint_teller;
 
 static DEFINE_PER_CPU(struct pagehint_hc_entry *, memory);
 
@@ -43,7 +45,7 @@ static void begin(struct pagehint_vector *vector)
 {
 	vector->entries = this_cpu_read(memory);
 	vector->nr = 0;
-	vector->max = pagehint_kvm_entries();
+	vector->max = pagehint_teller->entries();
 	vector->table = pagehint_table.bytes;
 }
 
@@ -57,7 +59,7 @@ static unsigned int believe(struct pagehint_vector *vector)
 	return vector->nr;
 }
 
-static void ask(struct pagehint_vector *vector)
+static void ask(enum pagehint_said said, struct pagehint_vector *vector)
 {
 	struct pagehint_answers answers;
 	unsigned int done;
@@ -68,36 +70,36 @@ static void ask(struct pagehint_vector *vector)
 	if (pagehint_left_out("kvm_ask"))
 		done = believe(vector);
 	else
-		done = pagehint_kvm_say(PAGEHINT_HC_MAKE_STABLE, vector);
+		done = pagehint_teller->say(said, vector);
 	answers = pagehint_vector_answered(vector, done);
 	pagehint_count(PAGEHINT_HOST_KEPT, answers.kept);
 	pagehint_count(PAGEHINT_HOST_GONE, answers.gone);
 	pagehint_count(PAGEHINT_HOST_REPAID, answers.freed);
 }
 
-static void tell(struct pagehint_vector *vector)
+static void tell(enum pagehint_said said, struct pagehint_vector *vector)
 {
 	unsigned int done;
 
 	if (!vector->nr)
 		return;
 	pagehint_test_delay("tell");
-	done = pagehint_kvm_say(PAGEHINT_HC_SET_STATE, vector);
+	done = pagehint_teller->say(said, vector);
 	pagehint_count(PAGEHINT_HOST_TOLD, pagehint_vector_told(vector, done));
 }
 
 static const struct {
 	u64 (*gather)(struct pagehint_vector *vector, u64 gfn, u64 end);
-	void (*send)(struct pagehint_vector *vector);
+	void (*send)(enum pagehint_said said, struct pagehint_vector *vector);
 } kinds[] = {
-	[PAGEHINT_KVM_TELL] = { pagehint_vector_tell, tell },
-	[PAGEHINT_KVM_ASK] = { pagehint_vector_ask, ask },
-	[PAGEHINT_KVM_REPAY] = { pagehint_vector_repay, ask },
+	[PAGEHINT_TELL] = { pagehint_vector_tell, tell },
+	[PAGEHINT_ASK] = { pagehint_vector_ask, ask },
+	[PAGEHINT_REPAY] = { pagehint_vector_repay, ask },
 };
 
 /**
- * pagehint_kvm_deliver - tell the host of frames, or ask it
- * @kind: what, and so which of the frames
+ * pagehint_teller_say - tell the host of frames, or ask it
+ * @said: what, and so which of the frames
  * @spans: the frames, within the table; for ASK each is a folio
  * @nr: how many spans
  *
@@ -105,8 +107,8 @@ static const struct {
  *
  * Context: any but NMI; not under zone->lock.
  */
-void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_span *spans,
-			  unsigned int nr)
+void pagehint_teller_say(enum pagehint_said said, const struct pagehint_span *spans,
+			 unsigned int nr)
 {
 	unsigned long flags;
 	unsigned int i = 0;
@@ -118,22 +120,22 @@ void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_spa
 
 		local_irq_save(flags);
 		begin(&vector);
-		for (; i < nr && looked < LOOK_STEP; i++, gfn = 0) {
+		for (; i < nr && looked < pagehint_teller->max_frames; i++, gfn = 0) {
 			u64 end = spans[i].pfn + spans[i].nr_frames;
 
-			gfn = kinds[kind].gather(&vector, gfn ?: spans[i].pfn, end);
+			gfn = kinds[said].gather(&vector, gfn ?: spans[i].pfn, end);
 			/* No room: the rest comes with the next one. */
 			if (gfn < end)
 				break;
 			looked += spans[i].nr_frames;
 		}
-		kinds[kind].send(&vector);
+		kinds[said].send(said, &vector);
 		local_irq_restore(flags);
 	}
 }
 
 /**
- * pagehint_kvm_ask - folios are needed: is their content there?
+ * pagehint_teller_ask - folios are needed: is their content there?
  * @spans: a folio each
  * @nr: how many
  *
@@ -142,9 +144,9 @@ void pagehint_kvm_deliver(enum pagehint_kvm_kind kind, const struct pagehint_spa
  *
  * Context: any but NMI; not under zone->lock.
  */
-void pagehint_kvm_ask(const struct pagehint_span *spans, unsigned int nr)
+void pagehint_teller_ask(const struct pagehint_span *spans, unsigned int nr)
 {
-	pagehint_kvm_deliver(PAGEHINT_KVM_ASK, spans, nr);
+	pagehint_teller_say(PAGEHINT_ASK, spans, nr);
 }
 
 /* Of eight frames: the usual case. */
@@ -156,7 +158,7 @@ static bool nobody_told(unsigned long pfn)
 }
 
 /**
- * pagehint_kvm_ask_each - ask for frames by themselves
+ * pagehint_teller_ask_each - ask for frames by themselves
  * @pfn: first frame
  * @nr_frames: how many; those behind the table's end are skipped
  *
@@ -165,12 +167,12 @@ static bool nobody_told(unsigned long pfn)
  *
  * Context: process, may sleep.
  */
-void pagehint_kvm_ask_each(unsigned long pfn, unsigned long nr_frames)
+void pagehint_teller_ask_each(unsigned long pfn, unsigned long nr_frames)
 {
 	unsigned long end = min(pfn + nr_frames, pagehint_table.nr_bytes);
 
 	while (pfn < end) {
-		unsigned long stop = min(pfn + LOOK_STEP, end), flags;
+		unsigned long stop = min(pfn + pagehint_teller->max_frames, end), flags;
 		struct pagehint_vector vector;
 
 		local_irq_save(flags);
@@ -183,7 +185,7 @@ void pagehint_kvm_ask_each(unsigned long pfn, unsigned long nr_frames)
 			else
 				break;
 		}
-		ask(&vector);
+		ask(PAGEHINT_ASK, &vector);
 		local_irq_restore(flags);
 		cond_resched();
 	}
@@ -201,12 +203,12 @@ static void repay_around(unsigned long pfn)
 	if (pagehint_left_out("kvm_repay"))
 		pagehint_vector_answered(&vector, 0);
 	else
-		ask(&vector);
+		ask(PAGEHINT_REPAY, &vector);
 	local_irq_restore(flags);
 }
 
 /**
- * pagehint_kvm_settle - a frame is needed: wait_not_busy() of this backend
+ * pagehint_teller_settle - a frame is needed: wait_not_busy() of this backend
  * @byte: its state
  *
  * For a volatile frame the host is asked. For one that was freed since the host
@@ -215,7 +217,7 @@ static void repay_around(unsigned long pfn)
  * Context: any but NMI; not under zone->lock.
  * Return: the byte without BUSY.
  */
-u8 pagehint_kvm_settle(u8 *byte)
+u8 pagehint_teller_settle(u8 *byte)
 {
 	const struct pagehint_span span = { byte - pagehint_table.bytes, 1 };
 	bool waited = false;
@@ -228,7 +230,7 @@ u8 pagehint_kvm_settle(u8 *byte)
 		if (pagehint_is_owed(state)) {
 			repay_around(span.pfn);
 		} else if (pagehint_is_told(state)) {
-			pagehint_kvm_ask(&span, 1);
+			pagehint_teller_ask(&span, 1);
 		} else {
 			waited = true;
 			cpu_relax();
@@ -239,7 +241,7 @@ u8 pagehint_kvm_settle(u8 *byte)
 }
 
 /**
- * pagehint_kvm_may_isolate - may a free block be isolated now?
+ * pagehint_teller_may_isolate - may a free block be isolated now?
  * @pfn: its first frame
  * @order: its size
  *
@@ -248,7 +250,7 @@ u8 pagehint_kvm_settle(u8 *byte)
  *
  * Context: zone->lock.
  */
-bool pagehint_kvm_may_isolate(unsigned long pfn, unsigned int order)
+bool pagehint_teller_may_isolate(unsigned long pfn, unsigned int order)
 {
 	unsigned long end = pfn + (1UL << order);
 
@@ -264,21 +266,16 @@ bool pagehint_kvm_may_isolate(unsigned long pfn, unsigned int order)
 }
 
 /**
- * pagehint_kvm_nr_gone - pages of the page cache that were found gone
+ * pagehint_teller_nr_gone - pages of the page cache that were found gone
  *
  * Context: any.
  */
-u64 pagehint_kvm_nr_gone(void)
+u64 pagehint_teller_nr_gone(void)
 {
 	return pagehint_counter_sum(PAGEHINT_HOST_GONE);
 }
 
-/**
- * pagehint_kvm_deliver_close - free the CPUs' memory
- *
- * Context: process; no hook is attached.
- */
-void pagehint_kvm_deliver_close(void)
+static void free_memory(void)
 {
 	int cpu;
 
@@ -289,21 +286,38 @@ void pagehint_kvm_deliver_close(void)
 }
 
 /**
- * pagehint_kvm_deliver_open - memory for a vector for each CPU
+ * pagehint_teller_close - undo pagehint_teller_open()
+ *
+ * Context: process; no hook is attached.
+ */
+void pagehint_teller_close(void)
+{
+	static_branch_disable(&pagehint_by_calls);
+	free_memory();
+	pagehint_teller = NULL;
+}
+
+/**
+ * pagehint_teller_open - the host is one that is told
+ * @teller: how
+ *
+ * With memory for a vector for each CPU.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int pagehint_kvm_deliver_open(void)
+int pagehint_teller_open(const struct pagehint_teller *teller)
 {
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		per_cpu(memory, cpu) = (void *)get_zeroed_page(GFP_KERNEL);
 		if (!per_cpu(memory, cpu) || pagehint_fail_point()) {
-			pagehint_kvm_deliver_close();
+			free_memory();
 			return -ENOMEM;
 		}
 	}
+	pagehint_teller = teller;
+	static_branch_enable(&pagehint_by_calls);
 	return 0;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Backend kvm, in the background: a thread looks through the table, as a host that
- * shares it would, and passes on what is new: frames that became volatile, frames
- * that were freed since the host was told, and free memory (module/kvm_claim.c).
+ * Hosts that are told (include/pagehint/teller.h), in the background: a thread looks
+ * through the table, as a host that shares it would, and passes on what is new: frames
+ * that became volatile, frames that were freed since the host was told, and free memory,
+ * where the backend tells it so (module/kvm_claim.c).
  *
  * The table is what is gathered: nothing is added to the paths on which frames
  * change state, and what changes back before the thread comes by was cancelled for
@@ -20,11 +21,9 @@
 
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
-#include <pagehint/hooks.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
-
-#include "kvm.h"
+#include <pagehint/teller.h>
 
 /* So many frames are looked at for all of it before the next ones. */
 #define CHUNK	4096UL
@@ -39,13 +38,13 @@ static struct task_struct *thread;
 static bool told;	/* anything, since all was asked for */
 
 struct collection {
-	enum pagehint_kvm_kind kind;
+	enum pagehint_said said;
 	unsigned int nr;
 	struct pagehint_span spans[PAGEHINT_VECTOR_MAX];
 };
 
-static struct collection untold = { .kind = PAGEHINT_KVM_TELL };
-static struct collection owed = { .kind = PAGEHINT_KVM_REPAY };
+static struct collection untold = { .said = PAGEHINT_TELL };
+static struct collection owed = { .said = PAGEHINT_REPAY };
 
 static bool stopping(void)
 {
@@ -54,7 +53,7 @@ static bool stopping(void)
 
 static void send(struct collection *collection)
 {
-	pagehint_kvm_deliver(collection->kind, collection->spans, collection->nr);
+	pagehint_teller_say(collection->said, collection->spans, collection->nr);
 	collection->nr = 0;
 }
 
@@ -68,7 +67,7 @@ static void collect(struct collection *collection, unsigned long pfn)
 			return;
 		}
 	}
-	if (collection->nr >= pagehint_kvm_entries())
+	if (collection->nr >= pagehint_teller->entries())
 		send(collection);
 	collection->spans[collection->nr++] = (struct pagehint_span){ pfn, 1 };
 }
@@ -94,8 +93,9 @@ static bool look_through(unsigned long first, unsigned long end, bool tells)
 		const u8 *byte = pagehint_table_byte(pfn);
 		u8 state;
 
-		if ((pfn == first || IS_ALIGNED(pfn, pageblock_nr_pages)) &&
-		    pagehint_kvm_is_refused(pfn)) {
+		if (pagehint_teller->skips &&
+		    (pfn == first || IS_ALIGNED(pfn, pageblock_nr_pages)) &&
+		    pagehint_teller->skips(pfn)) {
 			pfn = round_down(pfn, pageblock_nr_pages) + pageblock_nr_pages;
 			continue;
 		}
@@ -118,55 +118,55 @@ static bool look_through(unsigned long first, unsigned long end, bool tells)
 
 static void pass(void)
 {
-	bool tells = pagehint_kvm_takes_volatile();
+	bool tells = pagehint_teller->takes_volatile();
 	unsigned int i;
 
 	told = true;
-	if (READ_ONCE(pagehint_kvm_drain))
-		pagehint_drain_all_pages();
+	if (pagehint_teller->pass_begin)
+		pagehint_teller->pass_begin();
 	for (i = 0; i < pagehint_table.nr_ranges; i++) {
 		unsigned long pfn = pagehint_table.ranges[i].gfn;
 		unsigned long end = pfn + pagehint_table.ranges[i].nr_frames;
 
-		while (pfn < end && !stopping() && pagehint_kvm_connected()) {
+		while (pfn < end && !stopping() && pagehint_teller->listens()) {
 			unsigned long next = min(round_down(pfn, CHUNK) + CHUNK, end);
 
-			if (look_through(pfn, next, tells))
-				pagehint_kvm_claim(pfn, next);
+			if (look_through(pfn, next, tells) && pagehint_teller->found_free)
+				pagehint_teller->found_free(pfn, next);
 			pfn = next;
 			cond_resched_tasks_rcu_qs();
 		}
 	}
 	send(&owed);
 	send(&untold);
-	pagehint_kvm_claim_flush();
-	if (!stopping() && pagehint_kvm_connected())
-		pagehint_kvm_all_told();
+	if (pagehint_teller->pass_end)
+		pagehint_teller->pass_end(!stopping() && pagehint_teller->listens());
 }
 
 /* The host forgot, or went: whatever it was told counts as gone. */
-static void reconnect(void)
+static void start_over(void)
 {
-	/* Not connected: nobody is asked, all of it is gone, and leaves the page cache. */
+	/* It does not listen: nobody is asked, all of it is gone, and leaves the page cache. */
 	if (told)
-		pagehint_kvm_ask_each(0, pagehint_table.nr_bytes);
+		pagehint_teller_ask_each(0, pagehint_table.nr_bytes);
 	told = false;
-	if (!pagehint_kvm_connect())
-		pr_info_ratelimited("backend kvm: the host forgot what it was told, and is told anew\n");
+	if (pagehint_teller->listen && !pagehint_teller->listen())
+		pr_info_ratelimited("backend %s: the host forgot what it was told, and is told anew\n",
+				    pagehint_teller->name);
 }
 
 static unsigned int pause_ms(void)
 {
-	return max_t(unsigned long, READ_ONCE(pagehint_kvm_delay_ms),
+	return max_t(unsigned long, READ_ONCE(*pagehint_teller->delay_ms),
 		     pagehint_table.nr_frames / FRAMES_PER_MS);
 }
 
 static int worker(void *unused)
 {
 	while (!stopping()) {
-		if (!pagehint_kvm_connected())
-			reconnect();
-		if (pagehint_kvm_connected())
+		if (!pagehint_teller->listens())
+			start_over();
+		if (pagehint_teller->listens())
 			pass();
 		schedule_timeout_interruptible(msecs_to_jiffies(pause_ms()));
 	}
@@ -174,21 +174,21 @@ static int worker(void *unused)
 }
 
 /**
- * pagehint_kvm_worker_start - begin to tell the host
+ * pagehint_teller_start - begin to tell the host
  *
  * Return: 0, or an error with a line in the log.
  */
-int pagehint_kvm_worker_start(void)
+int pagehint_teller_start(void)
 {
 	struct task_struct *task;
 	int err = pagehint_fail_point();
 
 	if (err)
 		return err;
-	task = kthread_run(worker, NULL, "pagehint_kvm");
+	task = kthread_run(worker, NULL, "pagehint_%s", pagehint_teller->name);
 	if (IS_ERR(task)) {
-		pr_err("backend kvm: its thread did not start (error %ld): free some memory and load again\n",
-		       PTR_ERR(task));
+		pr_err("backend %s: its thread did not start (error %ld): free some memory and load again\n",
+		       pagehint_teller->name, PTR_ERR(task));
 		return PTR_ERR(task);
 	}
 	thread = task;
@@ -196,11 +196,11 @@ int pagehint_kvm_worker_start(void)
 }
 
 /**
- * pagehint_kvm_worker_stop - say nothing more of what is new
+ * pagehint_teller_stop - say nothing more of what is new
  *
  * Waits for the call that is under way: on return no block is claimed.
  */
-void pagehint_kvm_worker_stop(void)
+void pagehint_teller_stop(void)
 {
 	if (thread)
 		kthread_stop(thread);
