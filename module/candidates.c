@@ -8,7 +8,8 @@
  * looked at once. An event sets its bit in the map of the present period, the
  * thread takes those of the one before: so a folio is left alone for one to two
  * periods after its last event. A third map holds those that were in use when
- * they were looked at; it is looked at less often.
+ * they were looked at; it is looked at less often. A fourth holds those that were
+ * mapped: for module/mapped.c, as long as they are.
  *
  * A summary bit for each chunk of a map keeps the cost of a round proportional
  * to what happened, not to the size of memory.
@@ -34,9 +35,10 @@ struct map {
 	unsigned long *chunks;
 };
 
-/* Two that take turns, and the one for later. */
+/* Two that take turns, the one for later, and what is mapped. */
 #define LATER	2
-static struct map maps[3];
+#define MAPPED	3
+static struct map maps[4];
 static unsigned int present;
 static unsigned long nr_frames;
 
@@ -79,6 +81,18 @@ void pagehint_candidate(unsigned long pfn)
 void pagehint_candidate_later(unsigned long pfn)
 {
 	set_in(&maps[LATER], pfn);
+}
+
+/**
+ * pagehint_candidate_mapped - a folio was mapped
+ * @pfn: its first frame
+ *
+ * Context: the thread.
+ */
+void pagehint_candidate_mapped(unsigned long pfn)
+{
+	if (!test_bit(pfn, maps[MAPPED].frames))
+		set_in(&maps[MAPPED], pfn);
 }
 
 /**
@@ -155,6 +169,41 @@ void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn))
 		WRITE_ONCE(present, !present);
 }
 
+/* Return: whether any is left. */
+static bool keep_chunk(unsigned long chunk, bool (*look)(unsigned long pfn))
+{
+	unsigned long pfn = chunk * FRAMES_PER_CHUNK, end = pfn + FRAMES_PER_CHUNK;
+	bool any = false;
+
+	for_each_set_bit_from(pfn, maps[MAPPED].frames, end) {
+		if (look(pfn))
+			any = true;
+		else
+			clear_bit(pfn, maps[MAPPED].frames);
+		cond_resched();
+	}
+	return any;
+}
+
+/**
+ * pagehint_candidates_mapped_each - go through what was mapped
+ * @look: is called with the first frame of each; may sleep; false: no more
+ * @stopping: true: come to an end
+ *
+ * Context: the thread, the only one that changes this map.
+ */
+void pagehint_candidates_mapped_each(bool (*look)(unsigned long pfn), bool (*stopping)(void))
+{
+	unsigned long nr_chunks = DIV_ROUND_UP(nr_frames, FRAMES_PER_CHUNK), chunk;
+
+	for_each_set_bit(chunk, maps[MAPPED].chunks, nr_chunks) {
+		if (stopping())
+			return;
+		if (!keep_chunk(chunk, look))
+			clear_bit(chunk, maps[MAPPED].chunks);
+	}
+}
+
 /**
  * pagehint_candidates_close - free the maps
  *
@@ -174,7 +223,7 @@ void pagehint_candidates_close(void)
 }
 
 /**
- * pagehint_candidates_open - make the maps: three bits per frame
+ * pagehint_candidates_open - make the maps: four bits per frame
  *
  * Context: process; no event is hooked.
  * Return: 0 or -ENOMEM with a line in the log.
@@ -189,7 +238,7 @@ int pagehint_candidates_open(void)
 		maps[i].chunks = vzalloc(BITS_TO_LONGS(nr / FRAMES_PER_CHUNK) * sizeof(long));
 		if (!maps[i].frames || !maps[i].chunks) {
 			pr_err("no memory for the maps of volatile candidates (%lu KiB): free some and try again\n",
-			       3 * nr / BITS_PER_BYTE >> 10);
+			       ARRAY_SIZE(maps) * nr / BITS_PER_BYTE >> 10);
 			pagehint_candidates_close();
 			return -ENOMEM;
 		}

@@ -69,7 +69,7 @@ static bool has_write_error(struct folio *folio)
  * folio_end_writeback() takes and drops a reference whatever the count is, and
  * on a frozen one that would free the folio. Under the lock no writeback begins.
  */
-static enum pagehint_refusal refused_locked(struct folio *folio)
+static enum pagehint_refusal refused_locked(struct folio *folio, bool mapped_too)
 {
 	struct address_space *mapping = folio->mapping;
 	struct inode *inode;
@@ -79,7 +79,7 @@ static enum pagehint_refusal refused_locked(struct folio *folio)
 	if (!mapping || folio_test_anon(folio) || folio_test_swapbacked(folio) ||
 	    folio_test_swapcache(folio))
 		return PAGEHINT_REFUSED_ANONYMOUS;
-	if (folio_mapped(folio))
+	if (folio_mapped(folio) && !mapped_too)
 		return PAGEHINT_REFUSED_MAPPED;
 	if (folio_test_dirty(folio))
 		return PAGEHINT_REFUSED_DIRTY;
@@ -173,7 +173,7 @@ static enum pagehint_refusal freeze_and_commit(struct folio *folio)
 
 static enum pagehint_refusal commit_locked(struct folio *folio)
 {
-	enum pagehint_refusal refusal = refused_locked(folio);
+	enum pagehint_refusal refusal = refused_locked(folio, false);
 
 	if (refusal != PAGEHINT_COMMITTED)
 		return refusal;
@@ -188,6 +188,24 @@ static enum pagehint_refusal commit_locked(struct folio *folio)
 	if (folio_has_private(folio) && !filemap_release_folio(folio, 0))
 		return PAGEHINT_REFUSED_PRIVATE;
 	return freeze_and_commit(folio);
+}
+
+/**
+ * pagehint_volatile_refuses_mapped - is it more than being mapped that speaks
+ * against a folio?
+ * @folio: locked, with a reference
+ *
+ * Context: process.
+ * Return: what else; PAGEHINT_REFUSED_MAPPED if nothing else, and
+ * PAGEHINT_COMMITTED if not even that.
+ */
+enum pagehint_refusal pagehint_volatile_refuses_mapped(struct folio *folio)
+{
+	enum pagehint_refusal refusal = refused_locked(folio, true);
+
+	if (refusal == PAGEHINT_COMMITTED && folio_mapped(folio))
+		return PAGEHINT_REFUSED_MAPPED;
+	return refusal;
 }
 
 /**

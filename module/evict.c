@@ -262,6 +262,7 @@ void pagehint_volatile_evict_at(struct address_space *mapping, pgoff_t index)
 	rcu_read_unlock();
 	if (likely(!dropped))
 		return;
+	pagehint_count(PAGEHINT_FAULTED_GONE, 1);
 	ask_ahead(mapping, index - min(index, RUN_BEHIND), ahead(index));
 	evict(mapping, dropped_from(mapping, index - min(index, RUN_BEHIND), index),
 	      dropped_up_to(mapping, index, ahead(index)), 0);

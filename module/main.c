@@ -23,6 +23,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
+#include <pagehint/mapped.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
@@ -40,6 +41,7 @@ static bool leased;		/* backend->lease_begin() succeeded */
 static bool hinting;		/* pagehint_unused_start() succeeded */
 static bool caching;		/* pagehint_volatile_start() succeeded */
 static bool cannot_cache;	/* page cache cannot be volatile on this kernel */
+static bool cannot_unmap;	/* nor can mapped pages be watched */
 
 static bool enable = true;
 static bool unused = true;
@@ -240,8 +242,10 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	mutex_lock(&control_mutex);
 	before = *flag;
 	*flag = wanted;
-	if (ready && flag == &volatile_pages && wanted && cannot_cache) {
-		pr_err("volatile=1: this kernel cannot: see the line that the module logged when it was loaded\n");
+	if (ready && wanted && ((flag == &volatile_pages && cannot_cache) ||
+				(flag == &pagehint_mapped && cannot_unmap))) {
+		pr_err("%s=1: this kernel cannot: see the line that the module logged when it was loaded\n",
+		       kp->name);
 		*flag = before;
 		mutex_unlock(&control_mutex);
 		return -EOPNOTSUPP;
@@ -267,6 +271,9 @@ MODULE_PARM_DESC(unused, "Hint free memory: 1 (attach and scan) or 0 (make stabl
 
 module_param_cb(volatile, &switch_ops, &volatile_pages, 0644);
 MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0 (make stable and detach from the page cache); live; default 0");
+
+module_param_cb(mapped, &switch_ops, &pagehint_mapped, 0644);
+MODULE_PARM_DESC(mapped, "With volatile=1: unmap page cache that is mapped and that nobody used during two looks, so that the host may drop it: 1 or 0; live; default 0");
 
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {
@@ -358,6 +365,10 @@ static struct pagehint_limits cache_batch_limits = { &pagehint_volatile_batch, 1
 module_param_cb(volatile_batch, &pagehint_limited_ops, &cache_batch_limits, 0644);
 MODULE_PARM_DESC(volatile_batch, "Pages of the page cache that are looked at before the thread that does it gives way, 1 to 4096; live; default 64");
 
+static struct pagehint_limits mapped_limits = { &pagehint_mapped_period_ms, 100, 600000 };
+module_param_cb(mapped_period_ms, &pagehint_limited_ops, &mapped_limits, 0644);
+MODULE_PARM_DESC(mapped_period_ms, "mapped=1: time between two looks at a mapped page, in milliseconds, 100 to 600000; live; default 2000");
+
 module_param_named(volatile_evict, pagehint_volatile_evicts, bool, 0644);
 MODULE_PARM_DESC(volatile_evict, "Page cache that the host dropped leaves the cache by itself, so that it is read again with readahead; 0: when it is next used; live; default 1");
 
@@ -432,6 +443,20 @@ static int find_volatile_hooks(void)
 	return 0;
 }
 
+/* As above. */
+static int find_mapped(void)
+{
+	char why[PAGEHINT_WHY_BYTES] = "the kernel's symbols cannot be read";
+
+	cannot_unmap = cannot_cache || pagehint_mapped_check(why);
+	if (!cannot_unmap || !pagehint_mapped)
+		return 0;
+	if (!cannot_cache)
+		pr_warn("mapped page cache stays mapped (mapped=0): %s\n", why);
+	pagehint_mapped = false;
+	return 0;
+}
+
 static int open_backend(void)
 {
 	return pagehint_backend_open(backend);
@@ -475,6 +500,7 @@ static const struct step {
 	{ "look symbols up", pagehint_resolve_own },
 	{ "find what to hook", find_hooks },
 	{ "find what to hook in the page cache", find_volatile_hooks },
+	{ "find how to unmap", find_mapped },
 	{ "prove that hooks work", pagehint_hooks_prove },
 	{ "lay the table out", pagehint_table_layout, pagehint_table_free },
 	{ "open the backend", open_backend, pagehint_backend_close },

@@ -152,6 +152,17 @@ static int counters_show(struct seq_file *m, void *unused)
 		   pagehint_counter_sum(PAGEHINT_VOLATILE_EVICTED));
 	seq_printf(m, "nr_volatile_impossible %llu\n",
 		   pagehint_counter_sum(PAGEHINT_VOLATILE_IMPOSSIBLE));
+	seq_printf(m, "nr_faulted_gone %llu\n",
+		   pagehint_counter_sum(PAGEHINT_FAULTED_GONE));
+	seq_printf(m, "nr_mapped_looked %llu\n",
+		   pagehint_counter_sum(PAGEHINT_MAPPED_LOOKED));
+	seq_printf(m, "nr_mapped_young %llu\n",
+		   pagehint_counter_sum(PAGEHINT_MAPPED_YOUNG));
+	seq_printf(m, "nr_mapped_held %llu\n", pagehint_counter_sum(PAGEHINT_MAPPED_HELD));
+	seq_printf(m, "nr_mapped_unmapped %llu\n",
+		   pagehint_counter_sum(PAGEHINT_MAPPED_UNMAPPED));
+	seq_printf(m, "nr_mapped_came_back %llu\n",
+		   pagehint_counter_sum(PAGEHINT_MAPPED_CAME_BACK));
 	if (pagehint_backend->is_gone)
 		show_discard_faults(m);
 	return 0;

@@ -26,6 +26,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
+#include <pagehint/mapped.h>
 #include <pagehint/volatile.h>
 
 #include "volatile_policy.h"
@@ -194,6 +195,8 @@ static void look(unsigned long pfn, bool again)
 	 * A folio that is not on the LRU may be on its way there, in a CPU's
 	 * batch; after a drain it is there or not page cache at all.
 	 */
+	if (refusal == PAGEHINT_REFUSED_MAPPED)
+		pagehint_mapped_found(pfn);
 	if (is_passing(refusal) || (refusal == PAGEHINT_REFUSED_NOT_LRU && !again))
 		pagehint_candidate_later(pfn);
 }
@@ -262,9 +265,11 @@ static int volatile_thread(void *unused)
 			complain();
 		}
 		evict_dropped();
+		pagehint_mapped_round(stopping);
 		schedule_timeout_interruptible(msecs_to_jiffies(delay));
 	}
 out:
+	pagehint_mapped_end();
 	while (!stopping())
 		schedule_timeout_interruptible(HZ);
 	return 0;

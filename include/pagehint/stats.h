@@ -43,6 +43,12 @@ enum pagehint_counter {
 	PAGEHINT_REFAULTED,		/* frames found gone by somebody who reads */
 	PAGEHINT_VOLATILE_EVICTED,	/* frames taken out of the cache for readahead */
 	PAGEHINT_VOLATILE_IMPOSSIBLE,	/* frames said to be dropped that were never offered */
+	PAGEHINT_FAULTED_GONE,		/* page faults on what the host had dropped */
+	PAGEHINT_MAPPED_LOOKED,		/* looks at mapped folios */
+	PAGEHINT_MAPPED_YOUNG,		/* that found them used since */
+	PAGEHINT_MAPPED_HELD,		/* that found them locked, or in use otherwise */
+	PAGEHINT_MAPPED_UNMAPPED,	/* frames unmapped, as nobody used them */
+	PAGEHINT_MAPPED_CAME_BACK,	/* folios of those that were mapped again */
 	PAGEHINT_HYPERCALLS,		/* backend kvm: calls */
 	PAGEHINT_HINTED,		/* free frames the host was told of */
 	PAGEHINT_CLAIMED,		/* frames claimed for that, and put back */

@@ -76,6 +76,7 @@ const char *pagehint_refusal_name(enum pagehint_refusal refusal);
 
 /* module/commit.c */
 enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn);
+enum pagehint_refusal pagehint_volatile_refuses_mapped(struct folio *folio);
 struct folio *pagehint_folio_get(unsigned long pfn);
 
 /* module/discard.c */
@@ -102,8 +103,10 @@ int pagehint_candidates_open(void);
 void pagehint_candidates_close(void);
 void pagehint_candidate(unsigned long pfn);
 void pagehint_candidate_later(unsigned long pfn);
+void pagehint_candidate_mapped(unsigned long pfn);
 void pagehint_candidates_all(void);
 void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn));
+void pagehint_candidates_mapped_each(bool (*look)(unsigned long pfn), bool (*stopping)(void));
 
 /* module/unhooked.c */
 int pagehint_unhooked_open(void);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The reverse map: what mm/ does not export, and what differs between
+ * architectures and kernels.
+ *
+ * 6.1: mm/rmap.c rmap_walk(), try_to_unmap(); mm/page_vma_mapped.c
+ * page_vma_mapped_walk(); arch/x86/mm/pgtable.c ptep_test_and_clear_young().
+ */
+#ifndef _PAGEHINT_COMPAT_RMAP_H
+#define _PAGEHINT_COMPAT_RMAP_H
+
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/pgtable.h>
+#include <linux/rmap.h>
+#include <linux/smp.h>
+
+#include <asm/tlbflush.h>
+
+/* What the lists of the multi-generational LRU say; 0: the folio is not on one. */
+#ifdef CONFIG_LRU_GEN
+#define PAGEHINT_GENERATIONS	(MAX_NR_GENS + 1)
+
+static inline unsigned int pagehint_folio_generation(struct folio *folio)
+{
+	return folio_lru_gen(folio) + 1;
+}
+#else
+#define PAGEHINT_GENERATIONS	1
+
+static inline unsigned int pagehint_folio_generation(struct folio *folio)
+{
+	return 0;
+}
+#endif
+
+#ifdef CONFIG_X86
+
+/*
+ * x86's own is not exported. As there: the CPU sets the bit atomically, so only
+ * the one bit is changed; translations that are cached stay valid.
+ */
+static inline bool pagehint_pte_clear_young(struct page_vma_mapped_walk *walk)
+{
+	return pte_young(*walk->pte) &&
+	       test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&walk->pte->pte);
+}
+
+static inline bool pagehint_pmd_clear_young(struct page_vma_mapped_walk *walk)
+{
+	return pmd_young(*walk->pmd) &&
+	       test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)walk->pmd);
+}
+
+static inline void pagehint_flush_one(void *unused)
+{
+	__flush_tlb_all();
+}
+
+/*
+ * A CPU that has a translation cached does not set the bit again. So that the
+ * next look can believe what it sees, once for all that were cleared.
+ *
+ * Context: process, interrupts on.
+ */
+static inline void pagehint_young_flush(void)
+{
+	on_each_cpu(pagehint_flush_one, NULL, 1);
+}
+
+#else
+
+/* Where the bit is kept by software the kernel's own function invalidates. */
+static inline bool pagehint_pte_clear_young(struct page_vma_mapped_walk *walk)
+{
+	return ptep_test_and_clear_young(walk->vma, walk->address, walk->pte);
+}
+
+static inline bool pagehint_pmd_clear_young(struct page_vma_mapped_walk *walk)
+{
+	return pmdp_test_and_clear_young(walk->vma, walk->address, walk->pmd);
+}
+
+static inline void pagehint_young_flush(void) { }
+
+#endif
+
+#endif /* _PAGEHINT_COMPAT_RMAP_H */

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Idle mapped pages of files are unmapped, so that they can become volatile.
+ *
+ * Which: every folio that a commit refused because it was mapped is remembered
+ * (one bit per frame, module/candidates.c), so no look is wasted on memory that
+ * is no mapped page cache. Every period each of them is looked at: were the young
+ * bits of its page table entries set since? Twice in a row not, and it is
+ * unmapped, as reclaim would do, and then is a candidate like all others. The
+ * next access is a minor fault, through a getter that is hooked.
+ *
+ * So nothing here is about what the host may drop: a folio becomes volatile by
+ * the ordinary commit, while it is unmapped.
+ *
+ * The kernel's own folio_referenced() would not do: under the multi-generational
+ * LRU it clears the young bits of the neighbours too, and promotes them, which
+ * cannot be seen afterwards; the hot text around a hot page would look idle. What
+ * that LRU's own aging clears shows in a folio's generation.
+ *
+ * Hot pages that look idle cost a minor fault each, so the faults bound how much
+ * is unmapped: whatever comes back is left alone for longer, and when too much
+ * of what was unmapped lately does, less is unmapped.
+ *
+ * Lock order: folio lock > i_mmap_rwsem > page table lock, as in mm/rmap.c.
+ */
+#include <pagehint/log.h>
+
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+#include <linux/swap.h>
+#include <linux/vmalloc.h>
+
+#include <compat/call.h>
+#include <compat/rmap.h>
+#include <pagehint/checks.h>
+#include <pagehint/control.h>
+#include <pagehint/hooks.h>
+#include <pagehint/mapped.h>
+#include <pagehint/table.h>
+#include <pagehint/volatile.h>
+
+#include "trace.h"
+
+bool pagehint_mapped;
+unsigned int pagehint_mapped_period_ms = 2000;
+
+/* Looks in a row that found a folio idle before it is unmapped; and if it came back once. */
+#define IDLE_LOOKS		2
+#define IDLE_LOOKS_AGAIN	8
+/* In @idle: unmapped here */
+#define UNMAPPED		15
+
+/* Folios unmapped in a round */
+#define MOST_UNMAPS		16384UL
+#define FEWEST_UNMAPS		16UL
+/* When more than one of so many comes back, there are fewer. */
+#define TOLERATED_SHARE		4
+
+/* What is known of a folio, at its first frame. */
+struct past {
+	u8 idle:4;
+	u8 generation:3;
+	u8 came_back:1;
+};
+
+static_assert(PAGEHINT_GENERATIONS <= 8);
+static_assert(sizeof(struct past) == 1);
+
+static struct past *pasts;
+static unsigned long nr_pasts;
+static unsigned long next_round;
+static unsigned long budget = MOST_UNMAPS;	/* of a round */
+static unsigned long left;			/* in this round */
+static unsigned long lately;			/* unmapped, of late rounds less */
+static unsigned long came_back;			/* since the last round */
+static u64 faults_seen;
+static bool cleared;				/* a young bit, in this round */
+
+static void no_walk(struct folio *folio, struct rmap_walk_control *control)
+{
+}
+
+static bool no_mapping(struct page_vma_mapped_walk *walk)
+{
+	return false;
+}
+
+static void no_unmap(struct folio *folio, enum ttu_flags flags)
+{
+}
+
+PAGEHINT_CALL_DEFINE(rmap_walk_call, no_walk);
+PAGEHINT_CALL_DEFINE(mapped_walk_call, no_mapping);
+PAGEHINT_CALL_DEFINE(try_to_unmap_call, no_unmap);
+
+/* ------------------------------------------------------------------------
+ * One look
+ */
+
+enum use {
+	IDLE,
+	YOUNG,
+	/* Locked in memory, seen by another MMU, or written to and not yet known to be. */
+	NEVER_IDLE,
+};
+
+/*
+ * A mapping that is locked in memory stays, large folios included, of which
+ * try_to_unmap() could have taken some pages before it meets the lock. So does
+ * one that another MMU (of a guest of this guest) looks through: whether that one
+ * uses it is not seen here.
+ */
+static bool look_at_mapping(struct folio *folio, struct vm_area_struct *vma,
+			    unsigned long address, void *argument)
+{
+	struct page_vma_mapped_walk walk = {
+		.pfn = folio_pfn(folio),
+		.nr_pages = folio_nr_pages(folio),
+		.pgoff = folio->index,
+		.vma = vma,
+		.address = address,
+	};
+	enum use *use = argument;
+
+	while (PAGEHINT_CALL(mapped_walk_call)(&walk)) {
+		bool dirty = walk.pte ? pte_dirty(*walk.pte) : pmd_dirty(*walk.pmd);
+
+		if ((vma->vm_flags & VM_LOCKED) || mm_has_notifiers(vma->vm_mm) || dirty) {
+			*use = NEVER_IDLE;
+			page_vma_mapped_walk_done(&walk);
+			return false;
+		}
+		if (walk.pte ? pagehint_pte_clear_young(&walk) : pagehint_pmd_clear_young(&walk))
+			*use = YOUNG;
+	}
+	return true;
+}
+
+static enum use look_at(struct folio *folio)
+{
+	enum use use = IDLE;
+	struct rmap_walk_control control = {
+		.arg = &use,
+		.rmap_one = look_at_mapping,
+		.try_lock = true,
+	};
+
+	PAGEHINT_CALL(rmap_walk_call)(folio, &control);
+	if (control.contended)
+		return NEVER_IDLE;
+	if (use == YOUNG) {
+		cleared = true;
+		/* Reclaim would have seen the bit. */
+		folio_mark_accessed(folio);
+	}
+	return use;
+}
+
+static void unmap(struct folio *folio, struct past *past)
+{
+	unsigned long pfn = folio_pfn(folio);
+
+	PAGEHINT_CALL(try_to_unmap_call)(folio, TTU_SYNC | TTU_SPLIT_HUGE_PMD);
+	left--;
+	if (folio_mapped(folio))
+		return;
+	past->idle = UNMAPPED;
+	lately++;
+	pagehint_count(PAGEHINT_MAPPED_UNMAPPED, folio_nr_pages(folio));
+	trace_pagehint_unmap(pfn, folio_nr_pages(folio));
+	/* The hook at page_remove_rmap may not be there. */
+	pagehint_candidate(pfn);
+}
+
+/* Under the folio lock. Return: whether it is still worth looking at. */
+static bool look_locked(struct folio *folio, struct past *past)
+{
+	unsigned int generation = pagehint_folio_generation(folio);
+	enum use use;
+
+	switch (pagehint_volatile_refuses_mapped(folio)) {
+	case PAGEHINT_REFUSED_MAPPED:
+		break;
+	/* These pass, without an event that would bring it back here. */
+	case PAGEHINT_REFUSED_DIRTY:
+	case PAGEHINT_REFUSED_WRITEBACK:
+	case PAGEHINT_REFUSED_NOT_UPTODATE:
+	case PAGEHINT_REFUSED_UNEVICTABLE:
+		return true;
+	default:
+		/* Unmapped, it is a candidate; or never will be one. */
+		return false;
+	}
+	if (past->idle == UNMAPPED)
+		past->idle = 0;
+	use = look_at(folio);
+	pagehint_count(PAGEHINT_MAPPED_LOOKED, 1);
+	if (use == NEVER_IDLE)
+		pagehint_count(PAGEHINT_MAPPED_HELD, 1);
+	if (use == YOUNG)
+		pagehint_count(PAGEHINT_MAPPED_YOUNG, 1);
+	if (use != IDLE || generation != past->generation) {
+		past->idle = 0;
+		past->generation = generation;
+		return true;
+	}
+	if (past->idle < IDLE_LOOKS_AGAIN)
+		past->idle++;
+	if (past->idle >= (past->came_back ? IDLE_LOOKS_AGAIN : IDLE_LOOKS) && left)
+		unmap(folio, past);
+	return true;
+}
+
+static bool look(unsigned long pfn)
+{
+	struct past *past = &pasts[pfn];
+	struct folio *folio;
+	bool again = true;
+
+	/* Free by now, or volatile. */
+	if (READ_ONCE(*pagehint_table_byte(pfn)) != PAGEHINT_STABLE) {
+		if (past->idle != UNMAPPED)
+			*past = (struct past){ 0 };
+		return false;
+	}
+	folio = pagehint_folio_get(pfn);
+	if (!folio)
+		return false;
+	if (folio_trylock(folio)) {
+		again = look_locked(folio, past);
+		folio_unlock(folio);
+	}
+	folio_put(folio);
+	return again;
+}
+
+/* ------------------------------------------------------------------------
+ * Rounds
+ */
+
+/**
+ * pagehint_mapped_found - a commit refused a folio because it is mapped
+ * @pfn: its first frame
+ *
+ * Context: the thread.
+ */
+void pagehint_mapped_found(unsigned long pfn)
+{
+	pagehint_candidate_mapped(pfn);
+	if (pasts && pfn < nr_pasts && pasts[pfn].idle == UNMAPPED) {
+		pasts[pfn].idle = 0;
+		pasts[pfn].came_back = 1;
+		came_back++;
+		pagehint_count(PAGEHINT_MAPPED_CAME_BACK, 1);
+	}
+}
+
+/**
+ * pagehint_mapped_end - forget; the thread ends, or the parameter was switched off
+ *
+ * Context: the thread.
+ */
+void pagehint_mapped_end(void)
+{
+	vfree(pasts);
+	pasts = NULL;
+	nr_pasts = 0;
+}
+
+static bool begin(void)
+{
+	if (pasts)
+		return true;
+	pasts = vzalloc(pagehint_table.nr_bytes * sizeof(*pasts));
+	if (!pasts) {
+		pr_err("no memory to watch mapped pages (%lu KiB): mapped=0 now; free some and write 1 to the parameter mapped\n",
+		       pagehint_table.nr_bytes * sizeof(*pasts) >> 10);
+		WRITE_ONCE(pagehint_mapped, false);
+		return false;
+	}
+	nr_pasts = pagehint_table.nr_bytes;
+	budget = MOST_UNMAPS;
+	lately = 0;
+	came_back = 0;
+	faults_seen = pagehint_counter_sum(PAGEHINT_FAULTED_GONE);
+	return true;
+}
+
+/*
+ * What came back: pages that were mapped again, and pages that the host had
+ * dropped meanwhile and somebody faulted in.
+ */
+static void adjust_budget(void)
+{
+	u64 faults = pagehint_counter_sum(PAGEHINT_FAULTED_GONE);
+
+	came_back += faults - faults_seen;
+	faults_seen = faults;
+	if (came_back * TOLERATED_SHARE > lately)
+		budget = max(budget / 4, FEWEST_UNMAPS);
+	else
+		budget = min(budget * 2, MOST_UNMAPS);
+	came_back = 0;
+	lately -= lately / 4;
+}
+
+/**
+ * pagehint_mapped_round - look at what is mapped, if it is time
+ * @stopping: true: come to an end
+ *
+ * Context: the thread; may sleep.
+ */
+void pagehint_mapped_round(bool (*stopping)(void))
+{
+	if (!READ_ONCE(pagehint_mapped)) {
+		pagehint_mapped_end();
+		return;
+	}
+	if ((pasts && time_before(jiffies, next_round)) || !begin())
+		return;
+	next_round = jiffies + msecs_to_jiffies(READ_ONCE(pagehint_mapped_period_ms));
+	adjust_budget();
+	left = budget;
+	cleared = false;
+	pagehint_candidates_mapped_each(look, stopping);
+	if (cleared)
+		pagehint_young_flush();
+}
+
+/**
+ * pagehint_mapped_check - can mapped pages be unmapped on this kernel?
+ * @why: the sentence if not; PAGEHINT_WHY_BYTES
+ *
+ * Context: process, at load.
+ * Return: 0 or -EOPNOTSUPP.
+ */
+int pagehint_mapped_check(char *why)
+{
+	struct pagehint_symbol rmap = { .name = "rmap_walk" };
+	struct pagehint_symbol mapped = { .name = "page_vma_mapped_walk" };
+	struct pagehint_symbol unmap = { .name = "try_to_unmap" };
+	struct pagehint_symbol *symbols[] = { &rmap, &mapped, &unmap };
+	unsigned int i;
+
+	if (pagehint_resolve(symbols, ARRAY_SIZE(symbols)))
+		return -EOPNOTSUPP;
+	for (i = 0; i < ARRAY_SIZE(symbols); i++) {
+		if (symbols[i]->definitions == 1)
+			continue;
+		snprintf(why, PAGEHINT_WHY_BYTES,
+			 "%s was expected once in this kernel and found %u times",
+			 symbols[i]->name, symbols[i]->definitions);
+		return -EOPNOTSUPP;
+	}
+	PAGEHINT_CALL_SET(rmap_walk_call, rmap.address);
+	PAGEHINT_CALL_SET(mapped_walk_call, mapped.address);
+	PAGEHINT_CALL_SET(try_to_unmap_call, unmap.address);
+	return 0;
+}
