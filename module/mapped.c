@@ -61,13 +61,14 @@ unsigned int pagehint_mapped_period_ms = 2000;
 
 /* What is known of a folio, at its first frame. */
 struct past {
-	u8 idle:4;
-	u8 generation:3;
-	u8 came_back:1;
+	u16 idle:4;
+	u16 came_back:1;
+	u16 generation:11;	/* its last bits */
 };
 
-static_assert(PAGEHINT_GENERATIONS <= 8);
-static_assert(sizeof(struct past) == 1);
+#define GENERATION_MASK		0x7ff
+
+static_assert(sizeof(struct past) == 2);
 
 static struct past *pasts;
 static unsigned long nr_pasts;
@@ -151,6 +152,8 @@ static enum use look_at(struct folio *folio)
 	PAGEHINT_CALL(rmap_walk_call)(folio, &control);
 	if (control.contended)
 		return NEVER_IDLE;
+	if (use == YOUNG && pagehint_left_out("mapped_young"))
+		return IDLE;
 	if (use == YOUNG) {
 		cleared = true;
 		/* Reclaim would have seen the bit. */
@@ -178,17 +181,19 @@ static void unmap(struct folio *folio, struct past *past)
 /* Under the folio lock. Return: whether it is still worth looking at. */
 static bool look_locked(struct folio *folio, struct past *past)
 {
-	unsigned int generation = pagehint_folio_generation(folio);
+	u16 generation = pagehint_folio_generation(folio) & GENERATION_MASK;
 	enum use use;
 
 	switch (pagehint_volatile_refuses_mapped(folio)) {
 	case PAGEHINT_REFUSED_MAPPED:
 		break;
 	/* These pass, without an event that would bring it back here. */
+	case PAGEHINT_REFUSED_UNEVICTABLE:
+		pagehint_count(PAGEHINT_MAPPED_HELD, 1);
+		return true;
 	case PAGEHINT_REFUSED_DIRTY:
 	case PAGEHINT_REFUSED_WRITEBACK:
 	case PAGEHINT_REFUSED_NOT_UPTODATE:
-	case PAGEHINT_REFUSED_UNEVICTABLE:
 		return true;
 	default:
 		/* Unmapped, it is a candidate; or never will be one. */
@@ -202,7 +207,8 @@ static bool look_locked(struct folio *folio, struct past *past)
 		pagehint_count(PAGEHINT_MAPPED_HELD, 1);
 	if (use == YOUNG)
 		pagehint_count(PAGEHINT_MAPPED_YOUNG, 1);
-	if (use != IDLE || generation != past->generation) {
+	if (use != IDLE || (generation != past->generation &&
+			    !pagehint_left_out("mapped_generation"))) {
 		past->idle = 0;
 		past->generation = generation;
 		return true;
@@ -326,7 +332,7 @@ void pagehint_mapped_round(bool (*stopping)(void))
 	left = budget;
 	cleared = false;
 	pagehint_candidates_mapped_each(look, stopping);
-	if (cleared)
+	if (cleared && !pagehint_left_out("mapped_flush"))
 		pagehint_young_flush();
 }
 

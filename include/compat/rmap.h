@@ -9,6 +9,7 @@
 #ifndef _PAGEHINT_COMPAT_RMAP_H
 #define _PAGEHINT_COMPAT_RMAP_H
 
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/pgtable.h>
@@ -17,18 +18,36 @@
 
 #include <asm/tlbflush.h>
 
-/* What the lists of the multi-generational LRU say; 0: the folio is not on one. */
+/**
+ * pagehint_folio_generation - where a folio stands on the multi-generational LRU
+ * @folio: locked, so that its memory cgroup stays the same
+ *
+ * The kernel's aging clears young bits and moves to the youngest generation what
+ * had one set. The flags have the number modulo MAX_NR_GENS, which comes around
+ * fast; here it is as it counts since boot. A race with aging gives a number that
+ * was not there before.
+ *
+ * Return: the generation; 0 when the folio is on another list.
+ */
 #ifdef CONFIG_LRU_GEN
-#define PAGEHINT_GENERATIONS	(MAX_NR_GENS + 1)
-
-static inline unsigned int pagehint_folio_generation(struct folio *folio)
+static inline unsigned long pagehint_folio_generation(struct folio *folio)
 {
-	return folio_lru_gen(folio) + 1;
+	int generation = folio_lru_gen(folio);
+	struct mem_cgroup *memcg = folio_memcg(folio);
+	struct lruvec *lruvec = &folio_pgdat(folio)->__lruvec;
+	unsigned long youngest;
+
+	if (generation < 0)
+		return 0;
+#ifdef CONFIG_MEMCG
+	if (memcg)
+		lruvec = &memcg->nodeinfo[folio_nid(folio)]->lruvec;
+#endif
+	youngest = READ_ONCE(lruvec->lrugen.max_seq);
+	return youngest - (youngest - generation) % MAX_NR_GENS;
 }
 #else
-#define PAGEHINT_GENERATIONS	1
-
-static inline unsigned int pagehint_folio_generation(struct folio *folio)
+static inline unsigned long pagehint_folio_generation(struct folio *folio)
 {
 	return 0;
 }

@@ -5,7 +5,7 @@
  *   mapcheck hold KIND FILE MIB SEED
  *	Fills FILE unless it is there, maps it, verifies it, says "ready", and
  *	until SIGTERM: KIND idle leaves it alone, hot reads a word of each page
- *	fifty times a second, locked and onfault have it in mlock() and mlock2(),
+ *	five times a second, spin without end, locked and onfault have it in mlock() and mlock2(),
  *	lockall in mlockall(). Then says how many page faults it had meanwhile,
  *	and verifies all of it again.
  *   mapcheck stress DIRECTORY SECONDS PROCESSES MIB SEED
@@ -110,7 +110,7 @@ static int hold(char **arguments)
 	const char *kind = arguments[0], *path = arguments[1];
 	size_t bytes = strtoul(arguments[2], NULL, 0) * MIB;
 	uint64_t key = pattern_mix(strtoull(arguments[3], NULL, 0)), wrong;
-	const bool is_hot = !strcmp(kind, "hot");
+	const bool is_spinning = !strcmp(kind, "spin"), is_hot = is_spinning || !strcmp(kind, "hot");
 	volatile uint64_t *memory;
 	uint64_t sum = 0;
 	long before;
@@ -134,7 +134,8 @@ static int hold(char **arguments)
 	for (before = faults(); !stop;) {
 		for (size_t at = 0; is_hot && at < bytes; at += PAGE_BYTES)
 			sum += memory[at / sizeof(*memory)];
-		usleep(20000);
+		if (!is_spinning)
+			usleep(200000);
 	}
 	printf("%s: %ld faults\n", kind, faults() - before);
 	wrong += pattern_verify((uint64_t *)memory, bytes, key, 0, path);
@@ -298,6 +299,8 @@ static void advise(struct process *p, struct held *held)
 
 	need(!madvise((char *)held->memory + first, bytes, advice[which]), "madvise");
 	check_words(p, (char *)held->memory + first, bytes, p->keys[held->file], first, "madvise");
+	/* In one piece again, for mremap() */
+	need(!madvise(held->memory, held->bytes, MADV_NORMAL), "madvise");
 }
 
 static void lock(struct process *p, struct held *held)
@@ -537,7 +540,7 @@ int main(int argc, char **argv)
 		return stress(argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "true"))
 		return 0;
-	fprintf(stderr, "usage: mapcheck hold idle|hot|locked|onfault|lockall FILE MIB SEED\n"
+	fprintf(stderr, "usage: mapcheck hold idle|hot|spin|locked|onfault|lockall FILE MIB SEED\n"
 		"       mapcheck stress DIRECTORY SECONDS PROCESSES MIB SEED\n");
 	return 2;
 }
