@@ -282,7 +282,8 @@ static void move(struct process *p, struct held *held)
 	void *moved;
 
 	need(there != MAP_FAILED, "mmap");
-	moved = mremap(held->memory, held->bytes, held->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, there);
+	moved = mremap(held->memory, held->bytes, held->bytes,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, there);
 	need(moved != MAP_FAILED, "mremap");
 	held->memory = moved;
 	verify_part(p, held, "mremap");
