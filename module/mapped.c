@@ -129,15 +129,15 @@ static bool look_at_mapping(struct folio *folio, struct vm_area_struct *vma,
 	while (PAGEHINT_CALL(mapped_walk_call)(&walk)) {
 		bool dirty = walk.pte ? pte_dirty(*walk.pte) : pmd_dirty(*walk.pmd);
 
-		if ((vma->vm_flags & VM_LOCKED) || mm_has_notifiers(vma->vm_mm) || dirty) {
+		/* To the end, which gives the page table back. */
+		if ((vma->vm_flags & VM_LOCKED) || mm_has_notifiers(vma->vm_mm) || dirty)
 			*use = NEVER_IDLE;
-			page_vma_mapped_walk_done(&walk);
-			return false;
-		}
+		if (*use == NEVER_IDLE)
+			continue;
 		if (walk.pte ? pagehint_pte_clear_young(&walk) : pagehint_pmd_clear_young(&walk))
 			*use = YOUNG;
 	}
-	return true;
+	return *use != NEVER_IDLE;
 }
 
 static enum use look_at(struct folio *folio)

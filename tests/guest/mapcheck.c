@@ -110,7 +110,8 @@ static int hold(char **arguments)
 	const char *kind = arguments[0], *path = arguments[1];
 	size_t bytes = strtoul(arguments[2], NULL, 0) * MIB;
 	uint64_t key = pattern_mix(strtoull(arguments[3], NULL, 0)), wrong;
-	const bool is_spinning = !strcmp(kind, "spin"), is_hot = is_spinning || !strcmp(kind, "hot");
+	const bool is_spinning = !strcmp(kind, "spin");
+	const bool is_hot = is_spinning || !strcmp(kind, "hot");
 	volatile uint64_t *memory;
 	uint64_t sum = 0;
 	long before;
