@@ -5,6 +5,7 @@
 # have, and the accounts of what those with ESSA (docs/qemu-essa.md) told their hypervisor
 # and what it took.
 #
+#   small            half of the memory
 #   large_blocks     as races: blocks of memory are of 256 MiB there, and the last one, with
 #                    what the kernel reserved at boot, never goes offline
 #   essa             the kernel's own CMMA tells of free memory (cmma=on, its default)
@@ -35,6 +36,11 @@ essa_guest()
 	essa_cmma=$1
 }
 
+profile_small()
+{
+	vm_mem=512
+}
+
 profile_large_blocks()
 {
 	profile_races
@@ -44,6 +50,7 @@ profile_large_blocks()
 
 profile_essa()           { essa_guest on $essa_rates; }
 profile_essa_off()       { essa_guest off $essa_rates; }
+profile_essa_off_small() { profile_small; essa_guest off $essa_rates; }
 profile_essa_disks()     { profile_disks; essa_guest on $essa_rates; }
 profile_essa_off_disks() { profile_disks; essa_guest off $essa_rates; }
 profile_essa_races()     { profile_large_blocks; essa_guest on random-volatile=400000; }
