@@ -18,6 +18,7 @@
 const struct pagehint_backend *pagehint_backend;
 
 static const struct pagehint_backend * const backends[] = {
+	&pagehint_backend_essa,
 	&pagehint_backend_kvm,
 	&pagehint_backend_shm,
 	&pagehint_backend_loop,
@@ -26,6 +27,9 @@ static const struct pagehint_backend * const backends[] = {
 
 /* What auto tries: backends with a host behind them. */
 static const struct pagehint_backend * const automatic[] = {
+#ifdef CONFIG_S390
+	&pagehint_backend_essa,
+#endif
 	&pagehint_backend_kvm,
 	&pagehint_backend_shm,
 };
@@ -146,6 +150,21 @@ void pagehint_own_table_close(void)
 	pagehint_table_set_bytes(NULL);
 	kvfree(bytes);
 }
+
+#ifndef CONFIG_S390
+/* module/backend_essa.c is for s390 */
+static int essa_open(char *why)
+{
+	snprintf(why, PAGEHINT_WHY_BYTES,
+		 "ESSA is an instruction of s390x, and this is another processor: choose another backend");
+	return -EOPNOTSUPP;
+}
+
+const struct pagehint_backend pagehint_backend_essa = {
+	.name = "essa",
+	.open = essa_open,
+};
+#endif
 
 /* Dry run: the table is kept and nobody reads it but the statistics. */
 

@@ -282,7 +282,8 @@ int pagehint_recovery_ask(unsigned long pfn, unsigned long from)
 		struct slot *slot = &slots[(first + i) % NR_SLOTS];
 
 		word = READ_ONCE(slot->word);
-		if ((word & STATE_MASK) == ASKED || cmpxchg(&slot->word, word, asked) != word)
+		if ((word & STATE_MASK) == ASKED ||
+		    pagehint_cmpxchg(&slot->word, word, asked) != word)
 			continue;
 		WRITE_ONCE(slot->from, from);
 		if (irqs_disabled())

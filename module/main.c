@@ -80,6 +80,11 @@ static void stop(u32 leaving)
 	leased = false;
 }
 
+static bool kernel_hints(void)
+{
+	return pagehint_backend->kernel_hints && pagehint_backend->kernel_hints();
+}
+
 /*
  * Brings what is in force in line with what is wanted. Under control_mutex.
  *
@@ -90,7 +95,7 @@ static void stop(u32 leaving)
 static int apply(u32 leaving)
 {
 	bool want_lease = enable && !asleep && !shut_down;
-	bool want_hints = want_lease && unused;
+	bool want_hints = want_lease && unused && !kernel_hints();
 	bool want_cache = want_lease && volatile_pages && !cannot_cache;
 	int err;
 
@@ -301,7 +306,7 @@ MODULE_PARM_DESC(volatile_filesystems, "File systems whose files' page cache may
 static int set_backend(const char *value, const struct kernel_param *kp)
 {
 	if (!pagehint_backend_known(value))
-		return pagehint_refuse_value(kp, value, "auto, kvm, shm, loop or null");
+		return pagehint_refuse_value(kp, value, "auto, essa, kvm, shm, loop or null");
 	return param_set_charp(value, kp);
 }
 
@@ -312,7 +317,7 @@ static const struct kernel_param_ops backend_ops = {
 };
 
 module_param_cb(backend, &backend_ops, &backend, 0444);
-MODULE_PARM_DESC(backend, "How the host learns: auto (first that works of: kvm, shm), kvm (hypercalls, to a KVM host with the module pagehint_kvm), shm (table in an ivshmem-plain device), loop (test: the guest drops its own frames), null (dry run); default auto");
+MODULE_PARM_DESC(backend, "How the host learns: auto (first that works of: essa on s390x, kvm, shm), essa (an instruction of s390x), kvm (hypercalls, to a KVM host with the module pagehint_kvm), shm (table in an ivshmem-plain device), loop (test: the guest drops its own frames), null (dry run); default auto");
 
 module_param_named(shm_device, pagehint_shm_device, charp, 0444);
 MODULE_PARM_DESC(shm_device, "backend=shm: PCI address of the ivshmem-plain device, DDDD:BB:DD.F; default the first that will do");

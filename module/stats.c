@@ -18,6 +18,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
+#include <pagehint/essa.h>
 #include <pagehint/hooks.h>
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
@@ -91,6 +92,28 @@ static void show_discard_faults(struct seq_file *m)
 		   pagehint_counter_sum(PAGEHINT_DISCARD_LATE));
 }
 
+/* What the module did: the kernel's own, if its CMMA is on, comes on top. */
+static void show_essa(struct seq_file *m)
+{
+	static const char * const names[] = {
+		[PAGEHINT_ESSA_GET] = "get",
+		[PAGEHINT_ESSA_SET_STABLE] = "set_stable",
+		[PAGEHINT_ESSA_SET_UNUSED] = "set_unused",
+		[PAGEHINT_ESSA_SET_VOLATILE] = "set_volatile",
+		[PAGEHINT_ESSA_SET_POTENTIAL] = "set_potential",
+		[PAGEHINT_ESSA_SET_STABLE_RESIDENT] = "set_stable_resident",
+		[PAGEHINT_ESSA_SET_STABLE_IF] = "set_stable_if",
+	};
+	unsigned int i;
+
+	BUILD_BUG_ON(ARRAY_SIZE(names) != PAGEHINT_ESSA_LAST - PAGEHINT_ESSA_FIRST + 1);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		seq_printf(m, "nr_essa_%s %llu\n", names[i],
+			   pagehint_counter_sum(PAGEHINT_ESSA_FIRST + i));
+	seq_printf(m, "nr_essa_failures %llu\n",
+		   pagehint_counter_sum(PAGEHINT_ESSA_FAILURES));
+}
+
 static int counters_show(struct seq_file *m, void *unused)
 {
 	u64 taken = pagehint_counter_sum(PAGEHINT_ALLOC_ONE_TAKEN) +
@@ -136,6 +159,8 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_host_refused %llu\n",
 		   pagehint_counter_sum(PAGEHINT_HOST_REFUSED));
 	seq_printf(m, "nr_host_lost %llu\n", pagehint_counter_sum(PAGEHINT_HOST_LOST));
+	if (pagehint_backend == &pagehint_backend_essa)
+		show_essa(m);
 	seq_printf(m, "nr_volatile_candidates %llu\n",
 		   pagehint_counter_sum(PAGEHINT_CANDIDATES));
 	seq_printf(m, "nr_volatile %llu\n",

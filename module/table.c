@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 
 #include <compat/mm.h>
+#include <pagehint/at_once.h>
 #include <pagehint/control.h>
 #include <pagehint/page_state.h>
 #include <pagehint/stats.h>
@@ -158,6 +159,8 @@ void pagehint_table_sweep(unsigned long gfn, unsigned long nr_frames)
 		struct pagehint_changed changed =
 			pagehint_state_alloc_range(pagehint_table_byte(gfn), next - gfn);
 
+		if (changed.frames)
+			pagehint_tell_stable(gfn, next - gfn);
 		pagehint_count(PAGEHINT_SWEPT, changed.frames);
 		pagehint_count(PAGEHINT_SWEPT_TAKEN, changed.absent);
 		gfn = next;

@@ -9,9 +9,11 @@
  * wait for those who sleep; so their stacks are looked at, as livepatch does.
  *
  * After an RCU-tasks grace period everybody else is out: whoever is inside has
- * been asleep in it. A task is done with when its stack, looked at while it
- * does not run, does not hold the function but under our wrapper; tasks that
- * cannot be looked at are looked at again, and new ones need not be.
+ * been asleep in it, or (s390x, where that is a grace period of RCU) gave way in
+ * cond_resched(), which is the same here. A task is done with when its stack,
+ * looked at while it does not run, does not hold the function but under our
+ * wrapper; tasks that cannot be looked at are looked at again, and new ones need
+ * not be.
  *
  * Context: process, may sleep. No locks; the walk is under RCU.
  */

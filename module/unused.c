@@ -306,6 +306,7 @@ static unsigned long scan_pageblock(struct zone *zone, unsigned long pfn,
 		if (pagehint_table_covers(pfn))
 			nr += pagehint_state_scan_range(pagehint_table_byte(pfn),
 							1UL << order);
+		pagehint_tell_freed(pfn, 1UL << order);
 		pfn += 1UL << order;
 	}
 	spin_unlock_irqrestore(&zone->lock, flags);

@@ -188,6 +188,11 @@ static long nr_inside(enum pagehint_inside where)
  * After this no CPU is in a probe or wrapper of a hook that was detached. A
  * task may have been redirected and not yet be counted, or be uncounted and
  * not yet have returned: RCU-tasks waits for both, as neither sleeps.
+ *
+ * On a kernel that is not preemptible (s390x) synchronize_rcu_tasks() is
+ * synchronize_rcu(): it waits for every CPU to go through the scheduler, user
+ * mode or idle. Nobody is taken off his CPU there but by sleeping or by
+ * cond_resched(), and neither is done between a site and the count.
  */
 static void wait_for_callers(bool allocator)
 {
@@ -256,7 +261,8 @@ void pagehint_hooks_detach(struct pagehint_hook *hooks, unsigned int nr,
  *
  * On return every later event is seen, and no task is between the place of a
  * hook and an event that it missed: a task inside the bulk allocator at attach
- * takes frames without an event, and does not sleep after it took them.
+ * takes frames without an event, and neither sleeps nor calls cond_resched()
+ * after it took them (see wait_for_callers()).
  *
  * Context: process, may sleep (an RCU-tasks grace period).
  * Return: 0, or an error with nothing of that side attached and a line in the

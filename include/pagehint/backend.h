@@ -37,6 +37,8 @@ struct pagehint_span {
  * @going_online: memory comes back, perhaps in another place of the host's: on
  *	return the host acts on no hint of it until the next lease_begin
  * @takes_volatile: may page cache be dropped by this host? NULL: yes
+ * @kernel_hints: does the kernel itself tell the host of free memory, and of every frame
+ *	that is freed? Then the module does not. NULL: no
  * @ask: of these folios some frames are BUSY: on return they are not, but for those
  *	that another CPU just asks for. NULL: the host shares the table, and is waited for
  * @ask_each: the same for frames by themselves; process context, may sleep
@@ -65,6 +67,7 @@ struct pagehint_backend {
 	void (*going_offline)(unsigned long pfn, unsigned long nr_pages);
 	void (*going_online)(void);
 	bool (*takes_volatile)(void);
+	bool (*kernel_hints)(void);
 	void (*ask)(const struct pagehint_span *spans, unsigned int nr);
 	void (*ask_each)(unsigned long pfn, unsigned long nr_frames);
 	u8 (*settle)(u8 *byte);
@@ -74,6 +77,7 @@ struct pagehint_backend {
 	void (*show)(struct seq_file *m);
 };
 
+extern const struct pagehint_backend pagehint_backend_essa;
 extern const struct pagehint_backend pagehint_backend_kvm;
 extern const struct pagehint_backend pagehint_backend_shm;
 extern const struct pagehint_backend pagehint_backend_loop;

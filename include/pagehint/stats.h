@@ -60,6 +60,9 @@ enum pagehint_counter {
 	PAGEHINT_HOST_REPAID,		/* or were freed meanwhile */
 	PAGEHINT_HOST_REFUSED,		/* frames the host does not want to hear of */
 	PAGEHINT_HOST_LOST,		/* times it had forgotten, or was not there */
+	PAGEHINT_ESSA_FIRST,		/* backend essa: one for each operation */
+	PAGEHINT_ESSA_LAST = PAGEHINT_ESSA_FIRST + 6,
+	PAGEHINT_ESSA_FAILURES,		/* the host did not take it */
 	PAGEHINT_CANDIDATES,		/* folios marked by events */
 	PAGEHINT_CALLS_SETTLE,
 	PAGEHINT_CALLS_COPY,

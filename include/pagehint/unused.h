@@ -7,6 +7,7 @@
 #ifndef _PAGEHINT_UNUSED_H
 #define _PAGEHINT_UNUSED_H
 
+#include <pagehint/at_once.h>
 #include <pagehint/page_state.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
@@ -42,6 +43,7 @@ static __always_inline void pagehint_unused_free(unsigned long pfn, unsigned int
 		pagehint_unused_free_slow(first, pfn, order);
 	else
 		pagehint_count(PAGEHINT_FREED_ONE, 1);
+	pagehint_tell_freed(pfn, 1UL << order);
 }
 
 /**
@@ -64,6 +66,7 @@ static __always_inline void pagehint_unused_alloc(unsigned long pfn, unsigned in
 		pagehint_unused_alloc_slow(first, pfn, order);
 	else
 		pagehint_count(PAGEHINT_ALLOC_ONE, 1);
+	pagehint_tell_stable(pfn, 1UL << order);
 }
 
 #endif /* _PAGEHINT_UNUSED_H */

@@ -69,6 +69,13 @@ $(UNIT_BUILD)/vector_threads: tests/unit/vector_threads.c module/vector.c module
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $(filter %.c,$^)
 
+# What results of ESSA mean
+UNIT_PROGRAMS += $(UNIT_BUILD)/essa
+
+$(UNIT_BUILD)/essa: tests/unit/essa.c include/pagehint/essa.h $(UNIT_HEADERS) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $<
+
 test-unit-vector-mutants:
 	@tests/unit/vector_mutants
 
