@@ -86,14 +86,14 @@ kernel_hints()
 	grep -q '^free_memory hinted by the kernel' $debugfs/backend
 }
 
-# Frames that it took. What becomes of free memory a guest does not see with essa: there
+# Frames that it took. With essa a guest learns that late, and of free memory never: there
 # it is what the host was told it may take.
 host_took()
 {
 	if [ "$hostile" != essa ]; then
 		counter nr_loop_discarded
 	elif kernel_hints; then
-		counter nr_volatile_discarded
+		counter nr_host_told
 	else
 		counter nr_essa_set_unused
 	fi
