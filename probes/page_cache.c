@@ -347,6 +347,13 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
 		.optional = true,
 		.probe = direct_unmap, .calls = calls_unmap,
+#ifdef PAGEHINT_TEST
+	}, {
+		.target = PAGEHINT_MAP_TARGET, .name = "page_add_file_rmap",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
+		.optional = true,
+		.probe = pagehint_probe_map, .calls = pagehint_map_calls,
+#endif
 	},
 };
 

@@ -24,6 +24,7 @@
 #define PAGEHINT_COPY_SOURCE		2	/* which argument is the source */
 #define PAGEHINT_COPY_DESTINATION	1
 #define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
+#define PAGEHINT_MAP_TARGET		"page_add_file_rmap"
 
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, \
 					pgoff_t index, int flags, gfp_t gfp

@@ -94,6 +94,11 @@ u64 pagehint_crash_calls(void);
 void pagehint_probe_crash(unsigned long ip, unsigned long parent_ip,
 			  struct ftrace_ops *ops, struct ftrace_regs *fregs);
 
+/* probes/rmap.c */
+u64 pagehint_map_calls(void);
+void pagehint_probe_map(unsigned long ip, unsigned long parent_ip,
+			struct ftrace_ops *ops, struct ftrace_regs *fregs);
+
 /* probes/attach.c */
 int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr);
 int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,

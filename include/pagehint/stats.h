@@ -78,6 +78,8 @@ enum pagehint_counter {
 	PAGEHINT_DISCARD_REFILLED,	/* or were read again where they are */
 	PAGEHINT_DISCARD_LOST,		/* or neither */
 	PAGEHINT_DISCARD_LATE,		/* a getter found gone what is mapped or dirty */
+	PAGEHINT_CALLS_MAP,		/* test build */
+	PAGEHINT_MAPPED_NOT_STABLE,	/* folios that were mapped while volatile */
 	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */
 	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 15,
 	PAGEHINT_NR_COUNTERS,
