@@ -10,9 +10,20 @@ $(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
 	$(CC) $(USER_CFLAGS) -D_GNU_SOURCE -o $@ $< -lm
 
 # Run in guests, without libraries
-$(BUILD)/bench/guest/%: bench/guest/%.c tests/guest/pattern.h | setup-build
+$(BUILD)/bench/guest/%: bench/guest/%.c bench/guest/ticks.h tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -Itests/guest -static -o $@ $<
+
+$(BUILD)/bench/guest-s390x/%: bench/guest/%.c bench/guest/ticks.h | setup-s390x
+	@mkdir -p $(@D)
+	s390x-linux-gnu-gcc-12 $(USER_CFLAGS) -DTICKS_OF_TOD -static -o $@ $<
+
+# On s390x, by hand: make bench-essa (bench/essa)
+bench-essa: vm-s390x qemu-s390x $(BUILD)/bench/guest-s390x/readcost ## figures of s390x: ESSA and instructions, CMMA alone and with the module
+	@$(MAKE) --no-print-directory bench-modules KERNELS=$(S390X_KERNEL)
+	@bench/essa
+
+.PHONY: bench-essa
 
 bench-modules: kernels
 	@for kernel in $(KERNELS); do \

@@ -160,20 +160,16 @@ bool pagehint_volatile_use(struct folio *folio)
 }
 
 /**
- * pagehint_volatile_free - volatile frames may have been freed
+ * pagehint_volatile_free_slow - whatever pagehint_volatile_free() does not do itself
  * @pfn: the first
  * @order: how many
  *
- * Only where free memory is not hinted: else they became unused.
- *
- * Context: any, NMI included; may spin on the host.
+ * Context: as pagehint_volatile_free().
  */
-void pagehint_volatile_free(unsigned long pfn, unsigned int order)
+void pagehint_volatile_free_slow(unsigned long pfn, unsigned int order)
 {
 	unsigned int released;
 
-	if (pfn >= pagehint_volatile_end)
-		return;
 	released = pagehint_state_release(pagehint_table_byte(pfn), 1UL << order);
 	if (released)
 		pagehint_count(PAGEHINT_VOLATILE_FREED, released);

@@ -77,11 +77,17 @@ static int walk(unsigned long pfn, struct pagehint_essa_host *host, char *why)
 	return 0;
 }
 
-/* Content that is said to be kept is there; potentially volatile, volatile, and back. */
+/*
+ * Content that is said to be kept is there. Nothing makes a page potentially volatile yet:
+ * so only the test build tries that.
+ */
 static int keep(struct page *page, char *why)
 {
 	const enum pagehint_essa_operation ways[] = {
-		PAGEHINT_ESSA_SET_VOLATILE, PAGEHINT_ESSA_SET_POTENTIAL,
+		PAGEHINT_ESSA_SET_VOLATILE,
+#ifdef PAGEHINT_TEST
+		PAGEHINT_ESSA_SET_POTENTIAL,
+#endif
 	};
 	unsigned long pfn = page_to_pfn(page);
 	void *content = page_address(page);

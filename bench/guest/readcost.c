@@ -28,7 +28,8 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "ticks.h"
 
 #define PAGES		256UL
 #define PAGE_BYTES	4096UL
@@ -53,10 +54,10 @@ static void die(const char *what)
 
 static void took(enum cost cost, uint64_t begin)
 {
-	uint64_t ticks = (__rdtsc() - begin) / PAGES;
+	uint64_t each = (ticks() - begin) / PAGES;
 
-	if (!least[cost] || ticks < least[cost])
-		least[cost] = ticks;
+	if (!least[cost] || each < least[cost])
+		least[cost] = each;
 }
 
 /* Frames that were volatile and then used, the host having left them alone */
@@ -98,7 +99,7 @@ static void rest(void)
 
 static void read_all(int fd, enum cost cost)
 {
-	uint64_t begin = __rdtsc();
+	uint64_t begin = ticks();
 	unsigned long i;
 
 	for (i = 0; i < PAGES; i++) {
@@ -117,13 +118,13 @@ static void map_all(int fd, enum cost map_cost, bool wait, enum cost unmap_cost)
 
 	if (memory == MAP_FAILED)
 		die("readcost: mmap");
-	begin = __rdtsc();
+	begin = ticks();
 	for (i = 0; i < PAGES; i++)
 		(void)memory[i * PAGE_BYTES];
 	took(map_cost, begin);
 	if (wait)
 		rest();
-	begin = __rdtsc();
+	begin = ticks();
 	if (munmap((void *)memory, PAGES * PAGE_BYTES))
 		die("readcost: munmap");
 	took(unmap_cost, begin);
@@ -131,7 +132,7 @@ static void map_all(int fd, enum cost map_cost, bool wait, enum cost unmap_cost)
 
 static void add_all(int fd)
 {
-	uint64_t begin = __rdtsc();
+	uint64_t begin = ticks();
 	unsigned long i;
 
 	for (i = 0; i < PAGES; i++) {

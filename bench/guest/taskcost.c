@@ -17,7 +17,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "ticks.h"
 
 #define PAGES		256UL
 #define PAGE_BYTES	4096UL
@@ -32,20 +33,20 @@ static void die(const char *what)
 
 static uint64_t page_fault(volatile char *memory)
 {
-	uint64_t begin = __rdtsc();
+	uint64_t begin = ticks();
 	unsigned long i;
 
 	for (i = 0; i < PAGES; i++)
 		memory[i * PAGE_BYTES] = 1;
 	if (madvise((void *)memory, PAGES * PAGE_BYTES, MADV_DONTNEED))
 		die("taskcost: madvise");
-	return (__rdtsc() - begin) / PAGES;
+	return (ticks() - begin) / PAGES;
 }
 
 static uint64_t fork_exec_exit(char *program)
 {
 	char *const arguments[] = { program, "exit", NULL };
-	uint64_t begin = __rdtsc();
+	uint64_t begin = ticks();
 	pid_t child = fork();
 	int status;
 
@@ -57,7 +58,7 @@ static uint64_t fork_exec_exit(char *program)
 	}
 	if (waitpid(child, &status, 0) != child || status)
 		die("taskcost: the child failed");
-	return __rdtsc() - begin;
+	return ticks() - begin;
 }
 
 int main(int argc, char **argv)

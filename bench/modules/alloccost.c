@@ -15,7 +15,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <asm/msr.h>
+
+#include "ticks.h"
 
 #define REPETITIONS	31
 #define ROUNDS		64
@@ -30,6 +31,10 @@ struct cost {
 };
 
 static struct page *batch[BATCH];
+
+static unsigned long nr_pages;
+module_param(nr_pages, ulong, 0444);
+MODULE_PARM_DESC(nr_pages, "pages allocated and freed in all runs (read only)");
 
 /* One page, again and again: what the per-CPU list costs at its best. */
 static unsigned long one_page(void)
@@ -111,9 +116,9 @@ static DEFINE_MUTEX(run_mutex);
 /* The time that an empty measurement takes. */
 static u64 empty(void)
 {
-	u64 begin = rdtsc_ordered();
+	u64 begin = ticks();
 
-	return rdtsc_ordered() - begin;
+	return ticks() - begin;
 }
 
 static int measure(struct cost *cost)
@@ -123,16 +128,17 @@ static int measure(struct cost *cost)
 	cost->ticks = U64_MAX;
 	for (i = 0; i < REPETITIONS; i++) {
 		unsigned long flags, pages;
-		u64 ticks;
+		u64 took;
 
 		local_irq_save(flags);
-		ticks = rdtsc_ordered();
+		took = ticks();
 		pages = cost->work();
-		ticks = rdtsc_ordered() - ticks - empty();
+		took = ticks() - took - empty();
 		local_irq_restore(flags);
 		if (!pages)
 			return -ENOMEM;
-		cost->ticks = min(cost->ticks, ticks * 1000 / pages);
+		cost->ticks = min(cost->ticks, took * 1000 / pages);
+		nr_pages += pages;
 		cond_resched();
 	}
 	return 0;

@@ -62,6 +62,25 @@ static __always_inline bool pagehint_folio_is_stable(const struct folio *folio)
 	return smp_load_acquire(pagehint_table_byte(pfn)) == PAGEHINT_STABLE;
 }
 
+void pagehint_volatile_free_slow(unsigned long pfn, unsigned int order);
+
+/**
+ * pagehint_volatile_free - volatile frames may have been freed
+ * @pfn: the first
+ * @order: how many
+ *
+ * Only where free memory is not hinted: else they became unused.
+ *
+ * Context: any, NMI included; may spin on the host.
+ */
+static __always_inline void pagehint_volatile_free(unsigned long pfn, unsigned int order)
+{
+	if (unlikely(pfn >= pagehint_volatile_end) ||
+	    (!order && likely(!pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn))))))
+		return;
+	pagehint_volatile_free_slow(pfn, order);
+}
+
 /* module/volatile.c */
 int pagehint_volatile_check(char *why);
 int pagehint_volatile_start(bool unused_too);
@@ -83,7 +102,6 @@ struct folio *pagehint_folio_get(unsigned long pfn);
 enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio);
 bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
-void pagehint_volatile_free(unsigned long pfn, unsigned int order);
 
 /* module/evict.c */
 bool pagehint_volatile_is_dropped(const struct folio *folio);
