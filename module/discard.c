@@ -59,6 +59,23 @@ static bool cannot_be_discarded(struct folio *folio)
 	return !pagehint_backend->is_gone && is_used(folio);
 }
 
+/*
+ * Where the host interrupts whoever uses what it dropped, it does so up to here: nobody
+ * reads zeros who came past the getters. Not if the folio is mapped: then somebody did,
+ * and the frames stay as they are until it is unmapped (module/discard_recover.c).
+ */
+static void make_usable(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
+
+	if (!pagehint_backend->is_gone || unlikely(is_used(folio)))
+		return;
+	for (; pfn < end; pfn++) {
+		if (pagehint_backend->is_gone(pfn))
+			pagehint_backend->make_usable(pfn);
+	}
+}
+
 /**
  * pagehint_volatile_make_stable - make a folio stable
  * @folio: held by a reference, its frame in the table
@@ -93,6 +110,7 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 		if (!folio->mapping)
 			pagehint_test_met("recover");
 		folio_clear_uptodate(folio);
+		make_usable(folio);
 		pagehint_state_recovered(first);
 	}
 	local_irq_restore(flags);

@@ -39,6 +39,8 @@
 /* So long a CPU spins: disks answer in less, and nobody notices it as a lockup. */
 #define SPIN_NS	(NSEC_PER_SEC)
 
+static bool is_open;	/* under control_mutex */
+
 static bool no_fixup(struct pt_regs *regs)
 {
 	return false;
@@ -171,13 +173,17 @@ void pagehint_discard_fault(struct pt_regs *regs)
  * pagehint_discard_late - a getter found that a folio is gone, and it is mapped or dirty
  * @pfn: its first frame; not uptodate by now
  *
- * Somebody came before, by a way without a getter, and nobody would be interrupted any
- * more: the frame is stable. It is unmapped as soon as can be.
+ * Somebody came before, by a way without a getter. Until it is unmapped the frame stays
+ * one that interrupts its users. Who reads the page in before that may fail: an error, and
+ * no wrong content.
  *
  * Context: any but NMI.
  */
 void pagehint_discard_late(unsigned long pfn)
 {
+	/* The recovery itself makes folios stable. */
+	if (pagehint_recovery_is_asked(pfn))
+		return;
 	pagehint_count(PAGEHINT_DISCARD_LATE, 1);
 	pagehint_recovery_ask(pfn, _RET_IP_);
 }
@@ -202,6 +208,7 @@ int pagehint_discard_open(void)
 	err = pagehint_discard_hooks_attach();
 	if (err)
 		pagehint_recovery_close();
+	is_open = !err;
 	return err;
 }
 
@@ -212,8 +219,11 @@ int pagehint_discard_open(void)
  */
 void pagehint_discard_close(void)
 {
-	if (!pagehint_backend->is_gone)
+	if (!pagehint_backend->is_gone || !is_open)
 		return;
+	is_open = false;
+	/* Nothing is volatile, but what a getter found too late may not be usable yet. */
+	pagehint_recovery_flush();
 	pagehint_discard_hooks_detach();
 	pagehint_recovery_close();
 }

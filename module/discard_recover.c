@@ -6,7 +6,7 @@
  *
  * What is sound (docs/discard-faults.md has the argument): under the folio lock, with
  * no writeback, the folio is marked not uptodate; every page table entry goes, so that
- * nobody in user mode can see the frame; only then it becomes stable. Nobody holds it
+ * nobody in user mode can see the frame; only then it can be used. Nobody holds it
  * besides: it leaves the page cache, as something that the host dropped does. Somebody
  * does, a kernel access that will be redone: it is read again where it is. It was
  * dirtied since it was volatile: that write is lost, the file remembers an error.
@@ -20,7 +20,6 @@
 #include <pagehint/log.h>
 
 #include <linux/atomic.h>
-#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/memory_hotplug.h>
@@ -30,13 +29,14 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include <compat/atomic.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/volatile.h>
 
 #define NR_SLOTS	64
-/* A folio that is isolated from the LRU, or copied by a fork, is so for a moment. */
+/* A folio that is frozen, or copied by a fork, is so for a moment. */
 #define TRIES		50
 #define TRY_MS		20
 /* So long a task sleeps for one recovery before it asks again. */
@@ -64,18 +64,54 @@ static DECLARE_WAIT_QUEUE_HEAD(changed);
  * One folio
  */
 
+static bool is_marked(unsigned long pfn)
+{
+	return pfn < READ_ONCE(pagehint_volatile_end) &&
+	       pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
+}
+
+/*
+ * Not on the LRU, as it is isolated to be moved. What is marked volatile is page cache:
+ * it loses the mark before it is anything else.
+ */
+static struct folio *hold_isolated(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!is_marked(folio_pfn(folio)) || !folio_try_get(folio))
+		return NULL;
+	if (page_folio(page) == folio && is_marked(folio_pfn(folio)))
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
 /**
  * pagehint_recovery_hold - the folio of a frame, held by a reference
  * @pfn: any frame; anything may be there by now
  *
  * Context: any.
- * Return: it, or NULL if it is none of the LRU's.
+ * Return: it, or NULL if it is neither on the LRU nor volatile.
  */
 struct folio *pagehint_recovery_hold(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return page ? pagehint_folio_get(page_to_pfn(compound_head(page))) : NULL;
+	if (!page)
+		return NULL;
+	return pagehint_folio_get(page_to_pfn(compound_head(page))) ?: hold_isolated(page);
+}
+
+/* Of a folio that was dirty, too. */
+static void make_usable(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
+
+	pagehint_volatile_make_stable(folio);
+	for (; pfn < end; pfn++) {
+		if (pagehint_backend->is_gone(pfn))
+			pagehint_backend->make_usable(pfn);
+	}
 }
 
 static bool is_lost(struct folio *folio)
@@ -161,7 +197,7 @@ static bool recover_locked(struct folio *folio)
 		pagehint_count(PAGEHINT_DISCARD_LOST, nr);
 		return false;
 	}
-	pagehint_volatile_make_stable(folio);
+	make_usable(folio);
 	if (folio_test_dirty(folio)) {
 		pr_err("a page of inode %lu was written to after the host had dropped it: the write is lost, fsync() will say so\n",
 		       mapping->host->i_ino);
@@ -181,27 +217,20 @@ static bool recover_locked(struct folio *folio)
 	return redo;
 }
 
-/* Volatile, and neither free nor to be held: somebody has it isolated. */
-static bool is_elsewhere(unsigned long pfn)
-{
-	return pfn < READ_ONCE(pagehint_volatile_end) &&
-	       pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
-}
-
 static bool recover(unsigned long pfn)
 {
 	struct folio *folio = pagehint_recovery_hold(pfn);
 	unsigned int tries;
 	bool redo;
 
-	for (tries = 0; !folio && is_elsewhere(pfn) && tries < TRIES; tries++) {
+	for (tries = 0; !folio && is_marked(pfn) && tries < TRIES; tries++) {
 		msleep(TRY_MS);
 		folio = pagehint_recovery_hold(pfn);
 	}
 	if (!folio) {
 		/* Freed: who allocates it makes it stable, and who had it mapped has not. */
 		pagehint_count(PAGEHINT_DISCARD_STALE, 1);
-		return !is_elsewhere(pfn);
+		return !is_marked(pfn);
 	}
 	folio_lock(folio);
 	redo = recover_locked(folio);
@@ -232,30 +261,39 @@ static void slot_work(struct work_struct *work)
 	wake_up_all(&changed);
 }
 
-/*
- * On another CPU: this one may be about to spin until the work is done. Interrupts are
- * on or this is irq_work: nobody here holds a lock of the scheduler or of workqueues.
- */
-static void start(struct slot *slot)
-{
-	unsigned int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
-
-	if (cpu >= nr_cpu_ids)
-		cpu = raw_smp_processor_id();
-	queue_work_on(cpu, queue, &slot->work);
-}
-
 static void start_asked(struct irq_work *unused)
 {
 	unsigned int i;
 
 	for (i = 0; i < NR_SLOTS; i++) {
 		if ((READ_ONCE(slots[i].word) & STATE_MASK) == ASKED)
-			start(&slots[i]);
+			queue_work(queue, &slots[i].work);
 	}
 }
 
 static struct irq_work later = IRQ_WORK_INIT(start_asked);
+
+static int find_asked(unsigned long pfn)
+{
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		if (READ_ONCE(slots[i].word) == (pfn << STATE_BITS | ASKED))
+			return i;
+	}
+	return -1;
+}
+
+/**
+ * pagehint_recovery_is_asked - is a frame being recovered?
+ * @pfn: it
+ *
+ * Context: any.
+ */
+bool pagehint_recovery_is_asked(unsigned long pfn)
+{
+	return find_asked(pfn) >= 0;
+}
 
 /**
  * pagehint_recovery_ask - have a frame recovered
@@ -269,13 +307,13 @@ int pagehint_recovery_ask(unsigned long pfn, unsigned long from)
 {
 	unsigned long asked = pfn << STATE_BITS | ASKED, word;
 	unsigned int i, first;
+	int at;
 
 	if (!READ_ONCE(is_open))
 		return -1;
-	for (i = 0; i < NR_SLOTS; i++) {
-		if (READ_ONCE(slots[i].word) == asked)
-			return i;
-	}
+	at = find_asked(pfn);
+	if (at >= 0)
+		return at;
 	/* The one longest done, about: whoever waits for it still reads how it ended. */
 	first = atomic_inc_return(&next_slot);
 	for (i = 0; i < NR_SLOTS; i++) {
@@ -286,10 +324,11 @@ int pagehint_recovery_ask(unsigned long pfn, unsigned long from)
 		    pagehint_cmpxchg(&slot->word, word, asked) != word)
 			continue;
 		WRITE_ONCE(slot->from, from);
+		/* With interrupts on, nobody here holds a lock of the scheduler. */
 		if (irqs_disabled())
 			irq_work_queue(&later);
 		else
-			start(slot);
+			queue_work(queue, &slot->work);
 		return slot - slots;
 	}
 	return -1;
@@ -344,7 +383,9 @@ int pagehint_recovery_open(void)
 {
 	unsigned int i;
 
-	queue = alloc_workqueue("pagehint_recover", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	/* Not bound to a CPU: whoever spins for it keeps his own. */
+	queue = alloc_workqueue("pagehint_recover",
+				WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (!queue)
 		return -ENOMEM;
 	for (i = 0; i < NR_SLOTS; i++) {
@@ -353,6 +394,17 @@ int pagehint_recovery_open(void)
 	}
 	WRITE_ONCE(is_open, true);
 	return 0;
+}
+
+/**
+ * pagehint_recovery_flush - wait for what was asked for up to now
+ *
+ * Context: process, may sleep; after pagehint_recovery_open().
+ */
+void pagehint_recovery_flush(void)
+{
+	irq_work_sync(&later);
+	flush_workqueue(queue);
 }
 
 /**

@@ -42,7 +42,9 @@ void pagehint_discard_late(unsigned long pfn);
 
 /* module/discard_recover.c */
 int pagehint_recovery_open(void);
+void pagehint_recovery_flush(void);
 void pagehint_recovery_close(void);
+bool pagehint_recovery_is_asked(unsigned long pfn);
 int pagehint_recovery_ask(unsigned long pfn, unsigned long from);
 enum pagehint_recovery pagehint_recovery_state(int at, unsigned long pfn);
 enum pagehint_recovery pagehint_recovery_wait(int at, unsigned long pfn);
