@@ -24,7 +24,7 @@ BUILD := build
 # A kernel's name ends in its architecture.
 GUEST_ARCHES := $(sort $(foreach kernel,$(KERNELS),$(lastword $(subst -, ,$(kernel)))))
 GUEST_NAMES := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
-GUEST_HEADERS := $(wildcard tests/guest/*.h) tests/modules/pagerace.h
+GUEST_HEADERS := $(wildcard tests/guest/*.h tests/modules/*.h)
 GUEST_DIR_amd64 := $(BUILD)/guest
 GUEST_DIR_s390x := $(BUILD)/guest-s390x
 MODULE_SOURCES := Kbuild include module probes

@@ -10,6 +10,7 @@
 #                    what the kernel reserved at boot, never goes offline
 #   essa             the kernel's own CMMA tells of free memory (cmma=on, its default)
 #   essa_off         the module does (cmma=off)
+#   essa_gone        every volatile page is taken at once
 #   ..._disks, ..._races   with the disks of these profiles
 #   ..._still        nothing is taken but on demand
 #
@@ -51,6 +52,7 @@ profile_large_blocks()
 profile_essa()           { essa_guest on $essa_rates; }
 profile_essa_off()       { essa_guest off $essa_rates; }
 profile_essa_off_small() { profile_small; essa_guest off $essa_rates; }
+profile_essa_gone()      { essa_guest on random-volatile=400000; }
 profile_essa_disks()     { profile_disks; essa_guest on $essa_rates; }
 profile_essa_off_disks() { profile_disks; essa_guest off $essa_rates; }
 profile_essa_races()     { profile_large_blocks; essa_guest on random-volatile=400000; }

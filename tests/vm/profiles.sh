@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034 # variables of vm.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of vm.sh
 #
 # Sourced: the kinds of guest that the table of cases names. profile_NAME is
 # called after vm_defaults.

@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * discardfault: uses page cache that the hypervisor has dropped, by ways that pass no
+ * getter, and verifies what comes of it: the file's content, or an error, or (where there
+ * is no other way out) zeros that nobody finds a second time. discardfault.ko does what
+ * user space cannot; the hypervisor drops every volatile page at once.
+ *
+ *   discardfault SCENARIO FILE
+ *	See the table at the end. FILE is written by it, on a file system that takes part.
+ *
+ * Those marked "mapped" need a module without the hook next_uptodate_page: fault-around
+ * then maps pages that are volatile.
+ *
+ * Exit status: 0, or 1 if anything was not as it must be, or 2 if it could not run.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../modules/discardfault.h"
+#include "pattern.h"
+
+#define PAGE_BYTES	4096UL
+#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
+#define PAGES		16U	/* what fault-around maps at once */
+#define KEY		7
+#define PATIENCE_S	60.0
+
+#define ESSA_STATE	0x0f
+#define ESSA_VOLATILE_GONE	0x0f
+
+static const char *path;
+static int fd = -1, device = -1;
+static atomic_uint wrong;
+static uint64_t page[PAGE_WORDS] __attribute__((aligned(4096)));
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void die(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "discardfault: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
+	va_end(args);
+	exit(2);
+}
+
+/* What is not as it must be */
+__attribute__((format(printf, 1, 2)))
+static void complain(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "MISMATCH ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	atomic_fetch_add(&wrong, 1);
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * The module under test, and the one that helps
+ */
+
+static unsigned long long counter(const char *wanted)
+{
+	FILE *file = fopen("/sys/kernel/debug/pagehint/counters", "r");
+	unsigned long long value;
+	char name[64];
+
+	if (!file)
+		die("pagehint's counters");
+	while (fscanf(file, "%63s %llu", name, &value) == 2) {
+		if (!strcmp(name, wanted)) {
+			fclose(file);
+			return value;
+		}
+	}
+	die("pagehint's counters have no %s", wanted);
+}
+
+static const char * const counted[] = {
+	"nr_discard_faults", "nr_discard_redone", "nr_discard_errors", "nr_discard_zeros",
+	"nr_discard_evicted", "nr_discard_refilled", "nr_discard_lost", "nr_discard_stale",
+	"nr_discard_late",
+};
+
+enum { FAULTS, REDONE, ERRORS, ZEROS, EVICTED, REFILLED, LOST, STALE, LATE, NR_COUNTED };
+
+static unsigned long long before[NR_COUNTED];
+
+static void count_from_here(void)
+{
+	for (unsigned int i = 0; i < NR_COUNTED; i++)
+		before[i] = counter(counted[i]);
+}
+
+static unsigned long long since(unsigned int which)
+{
+	return counter(counted[which]) - before[which];
+}
+
+/* The counters of a recovery come after the access that did not wait for it. */
+static void expect(unsigned int which, unsigned long long least)
+{
+	double end = now() + 10;
+
+	while (since(which) < least && now() < end)
+		pause_ms(20);
+	if (since(which) < least)
+		complain("%s rose by %llu, expected %llu at least", counted[which],
+			 since(which), least);
+}
+
+static void expect_none(unsigned int which)
+{
+	if (since(which))
+		complain("%s rose by %llu, expected 0", counted[which], since(which));
+}
+
+static struct discardfault help(unsigned long command, unsigned int index, const void *argument)
+{
+	struct discardfault fault = {
+		.fd = fd, .index = index, .argument = (uintptr_t)argument,
+	};
+
+	if (ioctl(device, command, &fault))
+		die("request %#lx about page %u of %s", command, index, path);
+	return fault;
+}
+
+/* ------------------------------------------------------------------------
+ * The file
+ */
+
+static void write_file(void)
+{
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die("%s", path);
+	for (unsigned int i = 0; i < PAGES; i++) {
+		pattern_fill(page, PAGE_BYTES, KEY, i * PAGE_BYTES);
+		if (write(fd, page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
+			die("write to %s", path);
+	}
+	if (fsync(fd))
+		die("fsync of %s", path);
+}
+
+static void verify(const void *words, unsigned int index, const char *what)
+{
+	if (pattern_verify(words, PAGE_BYTES, KEY, index * PAGE_BYTES, what))
+		atomic_fetch_add(&wrong, 1);
+}
+
+static void read_page(unsigned int index, const char *what)
+{
+	if (pread(fd, page, PAGE_BYTES, (off_t)(index * PAGE_BYTES)) != (ssize_t)PAGE_BYTES)
+		die("read of page %u of %s", index, path);
+	verify(page, index, what);
+}
+
+static void read_all(const char *what)
+{
+	for (unsigned int i = 0; i < PAGES; i++)
+		read_page(i, what);
+}
+
+static bool is_gone(unsigned int index)
+{
+	return (help(DISCARDFAULT_STATE, index, NULL).state & ESSA_STATE) == ESSA_VOLATILE_GONE;
+}
+
+/* The first MiB is no memory that is hinted: whoever has frames there keeps them. */
+static bool is_low(void)
+{
+	for (unsigned int i = 0; i < PAGES; i++) {
+		if (help(DISCARDFAULT_STATE, i, NULL).address < 1UL << 20)
+			return true;
+	}
+	return false;
+}
+
+static void leave_low_memory(void)
+{
+	static unsigned int nr_others;
+	char name[300];
+	int other;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	snprintf(name, sizeof(name), "%s.%u", path, nr_others++);
+	other = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (other < 0)
+		die("%s", name);
+	for (unsigned int i = 0; i < PAGES; i++) {
+		if (write(other, page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
+			die("write to %s", name);
+	}
+	fsync(other);
+	close(other);
+}
+
+/* All pages in the page cache, and dropped; nobody has noticed. */
+static void drop(void)
+{
+	double end = now() + PATIENCE_S;
+	unsigned int i = 0;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	read_all("before it was dropped");
+	while (is_low() && now() < end) {
+		leave_low_memory();
+		read_all("before it was dropped");
+	}
+	while (i < PAGES) {
+		struct discardfault fault = help(DISCARDFAULT_STATE, i, NULL);
+
+		if (fault.address && (fault.state & ESSA_STATE) == ESSA_VOLATILE_GONE) {
+			i++;
+			continue;
+		}
+		if (now() > end) {
+			errno = ETIMEDOUT;
+			die("page %u of %s at %#llx is in state %#x, not dropped", i, path,
+			    (unsigned long long)fault.address, fault.state);
+		}
+		pause_ms(20);
+		if (!fault.address)
+			read_all("evicted before it was used");
+		i = 0;
+	}
+	count_from_here();
+}
+
+/* A mapping in which fault-around has entered all pages, as the first access does */
+static uint64_t *map(int protection, int flags)
+{
+	uint64_t *words = mmap(NULL, PAGES * PAGE_BYTES, protection, flags, fd, 0);
+
+	if (words == MAP_FAILED)
+		die("mmap of %s", path);
+	return words;
+}
+
+static volatile uint64_t *word_of(uint64_t *words, unsigned int index)
+{
+	return (volatile uint64_t *)words + index * PAGE_WORDS + 1;
+}
+
+static uint64_t right_word(unsigned int index)
+{
+	return pattern_word(KEY, index * PAGE_BYTES + 8);
+}
+
+/* Maps all, and has page 0 recovered by that: the others are still gone. */
+static uint64_t *mapped(int protection, int flags)
+{
+	uint64_t *words;
+
+	drop();
+	words = map(protection, flags);
+	if (*word_of(words, 0) != right_word(0))
+		complain("the first access to a mapping: a wrong word");
+	expect(FAULTS, 1);
+	for (unsigned int i = 1; i < PAGES; i++) {
+		if (is_gone(i))
+			return words;
+	}
+	errno = 0;
+	die("no page is mapped and gone: was the hook left out?");
+}
+
+/* ------------------------------------------------------------------------
+ * Kernel accesses by a reference
+ */
+
+static void plain(void)
+{
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		uint64_t word = help(DISCARDFAULT_PLAIN, i, NULL).word;
+
+		if (word != right_word(i))
+			complain("page %u: a load found %016" PRIx64 ", expected %016" PRIx64,
+				 i, word, right_word(i));
+	}
+	expect(FAULTS, PAGES);
+	expect(REDONE, PAGES);
+	expect(REFILLED, PAGES);
+	expect_none(ZEROS);
+	read_all("refilled");
+}
+
+/* Here zeros are all that can be had; nobody else may find them. */
+static void plain_off(void)
+{
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		uint64_t word = help(DISCARDFAULT_PLAIN_OFF, i, NULL).word;
+
+		if (word && word != right_word(i))
+			complain("page %u: a load found %016" PRIx64 ", expected 0", i, word);
+	}
+	expect(ZEROS, PAGES);
+	read_all("after an access that found zeros");
+}
+
+static void to_user(void)
+{
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		struct discardfault fault;
+
+		memset(page, 0xa5, PAGE_BYTES);
+		fault = help(DISCARDFAULT_TO_USER, i, page);
+		if (fault.result)
+			complain("page %u: %lld bytes were not copied", i, (long long)fault.result);
+		else
+			verify(page, i, "copied to user memory");
+	}
+	expect(REDONE, PAGES);
+	expect(REFILLED, PAGES);
+	expect_none(ERRORS);
+	expect_none(ZEROS);
+}
+
+/* An error at once; and soon, or who tries again would do so for ever, the content. */
+static void to_user_atomic(void)
+{
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		double end = now() + 10;
+		struct discardfault fault;
+
+		page[0] = 0;
+		fault = help(DISCARDFAULT_TO_USER_ATOMIC, i, page);
+		if (!fault.result)
+			complain("page %u: copied with page faults disabled", i);
+		while (fault.result && now() < end) {
+			pause_ms(10);
+			if (!help(DISCARDFAULT_STATE, i, NULL).address)
+				break;	/* it left the cache */
+			fault = help(DISCARDFAULT_TO_USER_ATOMIC, i, page);
+			if (!fault.result)
+				verify(page, i, "copied when it was tried again");
+		}
+		if (now() >= end)
+			complain("page %u: is not recovered", i);
+	}
+	expect(ERRORS, PAGES);
+	expect_none(ZEROS);
+	read_all("after copies with page faults disabled");
+}
+
+static void nofault(void)
+{
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		struct discardfault fault = help(DISCARDFAULT_NOFAULT, i, page);
+
+		if (fault.result != -EFAULT)
+			complain("page %u: copy_from_kernel_nofault() gave %lld, expected %d", i,
+				 (long long)fault.result, -EFAULT);
+	}
+	expect(ERRORS, PAGES);
+	expect_none(ZEROS);
+	read_all("after copy_from_kernel_nofault()");
+}
+
+/* ------------------------------------------------------------------------
+ * /proc/kcore
+ */
+
+static off_t kcore_offset(int kcore, uint64_t address)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr segment;
+
+	if (pread(kcore, &header, sizeof(header), 0) != sizeof(header))
+		die("the header of /proc/kcore");
+	for (unsigned int i = 0; i < header.e_phnum; i++) {
+		off_t at = (off_t)(header.e_phoff + i * sizeof(segment));
+
+		if (pread(kcore, &segment, sizeof(segment), at) != sizeof(segment))
+			die("segment %u of /proc/kcore", i);
+		if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+		    address - segment.p_vaddr < segment.p_memsz)
+			return (off_t)(segment.p_offset + address - segment.p_vaddr);
+	}
+	errno = ENOENT;
+	die("%#" PRIx64 " in /proc/kcore", address);
+}
+
+static void kcore(void)
+{
+	int kcore_fd = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+
+	if (kcore_fd < 0)
+		die("/proc/kcore");
+	drop();
+	for (unsigned int i = 0; i < PAGES; i++) {
+		struct discardfault fault = help(DISCARDFAULT_STATE, i, NULL);
+		ssize_t got;
+
+		memset(page, 0xa5, PAGE_BYTES);
+		got = pread(kcore_fd, page, PAGE_BYTES,
+			    kcore_offset(kcore_fd, fault.kernel_address));
+		if (got < 0 && errno != EFAULT)
+			complain("page %u: /proc/kcore gave %s", i, strerrorname_np(errno));
+		if (got > 0 && page[1] && page[1] != right_word(i))
+			complain("page %u: /proc/kcore has %016" PRIx64, i, page[1]);
+	}
+	close(kcore_fd);
+	expect(ERRORS, PAGES);
+	expect_none(ZEROS);
+	read_all("after /proc/kcore");
+}
+
+/* ------------------------------------------------------------------------
+ * Mapped
+ */
+
+static void user(void)
+{
+	uint64_t *words = mapped(PROT_READ, MAP_SHARED);
+
+	for (unsigned int i = 0; i < PAGES; i++)
+		verify(words + i * PAGE_WORDS, i, "a mapping");
+	/* Evicted, or refilled where unmapping left a reference in a CPU's LRU batch. */
+	expect(REDONE, 1);
+	expect_none(LOST);
+	expect_none(ZEROS);
+	expect_none(ERRORS);
+	read_all("after a mapping");
+	munmap(words, PAGES * PAGE_BYTES);
+}
+
+/* The kernel copies a page of the mapping for who writes to it. */
+static void user_cow(void)
+{
+	uint64_t *words = mapped(PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+	for (unsigned int i = 1; i < PAGES; i++) {
+		volatile uint64_t *word = word_of(words, i);
+
+		*(word - 1) = pattern_word(KEY, i * PAGE_BYTES);
+	}
+	for (unsigned int i = 0; i < PAGES; i++)
+		verify(words + i * PAGE_WORDS, i, "a private copy");
+	expect_none(ZEROS);
+	read_all("after private copies");
+	munmap(words, PAGES * PAGE_BYTES);
+}
+
+/* Written to while it is gone: the write is on the disk, or fsync() says that it is not. */
+static void user_store(void)
+{
+	uint64_t *words = mapped(PROT_READ | PROT_WRITE, MAP_SHARED);
+	int error;
+
+	for (unsigned int i = 1; i < PAGES; i++)
+		*word_of(words, i) = right_word(i);
+	for (unsigned int i = 0; i < PAGES; i++)
+		verify(words + i * PAGE_WORDS, i, "a mapping that is written to");
+	error = fsync(fd) ? errno : 0;
+	if (error && error != EIO)
+		die("fsync of %s", path);
+	if (since(LOST) && !error)
+		complain("%llu pages were lost and fsync() says nothing", since(LOST));
+	munmap(words, PAGES * PAGE_BYTES);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	read_all("on the disk");
+	expect_none(ZEROS);
+}
+
+/* write() from the mapping */
+static void from_user(void)
+{
+	uint64_t *words = mapped(PROT_READ, MAP_SHARED);
+	int pipes[2];
+
+	if (pipe(pipes))
+		die("pipe");
+	for (unsigned int i = 1; i < PAGES; i++) {
+		if (write(pipes[1], words + i * PAGE_WORDS, PAGE_BYTES) != (ssize_t)PAGE_BYTES ||
+		    read(pipes[0], page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
+			die("a pipe");
+		verify(page, i, "written from a mapping");
+	}
+	expect(REDONE, 2);
+	expect_none(ZEROS);
+	expect_none(ERRORS);
+	munmap(words, PAGES * PAGE_BYTES);
+}
+
+static void from_user_atomic(void)
+{
+	uint64_t *words = mapped(PROT_READ, MAP_SHARED);
+	unsigned int refused = 0;
+
+	for (unsigned int i = 1; i < PAGES; i++) {
+		const uint64_t *from = words + i * PAGE_WORDS;
+
+		refused += !!help(DISCARDFAULT_FROM_USER_ATOMIC, 0, from).result;
+	}
+	if (!refused)
+		complain("no copy with page faults disabled failed");
+	for (unsigned int i = 0; i < PAGES; i++)
+		verify(words + i * PAGE_WORDS, i, "a mapping, after copies");
+	expect(ERRORS, 1);
+	expect_none(ZEROS);
+	munmap(words, PAGES * PAGE_BYTES);
+}
+
+/* ------------------------------------------------------------------------
+ * Inside a kprobe, which fetches a string from the mapping
+ */
+
+static void trace_write(const char *name, const char *text)
+{
+	char file[200];
+	int file_fd;
+
+	snprintf(file, sizeof(file), "/sys/kernel/tracing/%s", name);
+	file_fd = open(file, O_WRONLY | O_CLOEXEC | (*text ? O_APPEND : O_TRUNC));
+	if (file_fd < 0 || write(file_fd, text, strlen(text)) < 0)
+		die("%s", file);
+	close(file_fd);
+}
+
+static unsigned int trace_lines(const char *text)
+{
+	FILE *file = fopen("/sys/kernel/tracing/trace", "r");
+	unsigned int found = 0;
+	char line[8192];
+
+	if (!file)
+		die("the trace");
+	while (fgets(line, sizeof(line), file))
+		found += strstr(line, text) && strstr(line, "(fault)");
+	fclose(file);
+	return found;
+}
+
+static void kprobe(void)
+{
+	uint64_t *words = mapped(PROT_READ, MAP_SHARED);
+
+	trace_write("kprobe_events", "p:discardfault do_sys_openat2 name=+0(%r3):ustring\n");
+	trace_write("events/kprobes/discardfault/enable", "1");
+	for (unsigned int i = 1; i < PAGES; i++) {
+		if (open((char *)(words + i * PAGE_WORDS), O_RDONLY) >= 0 ||
+		    (errno != ENOENT && errno != ENAMETOOLONG && errno != EFAULT))
+			complain("page %u: opened as a name: %s", i, strerrorname_np(errno));
+	}
+	trace_write("events/kprobes/discardfault/enable", "0");
+	if (!trace_lines("discardfault:"))
+		complain("no probe was at a page that is gone");
+	trace_write("kprobe_events", "-:discardfault\n");
+	for (unsigned int i = 0; i < PAGES; i++)
+		verify(words + i * PAGE_WORDS, i, "a mapping, after kprobes");
+	expect(ERRORS, 1);
+	expect_none(ZEROS);
+	munmap(words, PAGES * PAGE_BYTES);
+}
+
+/* ------------------------------------------------------------------------
+ * Two CPUs
+ */
+
+static uint64_t *shared_words;
+static atomic_uint arrived;
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("CPU %d", cpu);
+}
+
+static void meet(unsigned int nr)
+{
+	atomic_fetch_add(&arrived, 1);
+	while (atomic_load(&arrived) < nr)
+		;
+}
+
+static void use_all(int cpu)
+{
+	pin(cpu);
+	for (unsigned int i = 1; i < PAGES; i++) {
+		meet(2 * i);
+		verify(shared_words + i * PAGE_WORDS, i, "one of two CPUs");
+	}
+}
+
+static void *other_cpu(void *unused)
+{
+	(void)unused;
+	use_all(1);
+	return NULL;
+}
+
+static void two_cpus(void)
+{
+	pthread_t thread;
+
+	shared_words = mapped(PROT_READ, MAP_SHARED);
+	if (pthread_create(&thread, NULL, other_cpu, NULL))
+		die("a thread");
+	use_all(0);
+	pthread_join(thread, NULL);
+	/* Page 0's and two of the first that they met at, at least */
+	expect(FAULTS, 3);
+	expect_none(ZEROS);
+	expect_none(ERRORS);
+	munmap(shared_words, PAGES * PAGE_BYTES);
+}
+
+/*
+ * The module waits between the interruption and what it does (delay_at=discard_fault);
+ * meanwhile the page goes, and its frame is somebody else's memory.
+ */
+#define REUSE_BYTES	(64UL << 20)
+
+static void *reuse(void *unused)
+{
+	uint64_t *memory;
+
+	(void)unused;
+	pin(1);
+	meet(2);
+	pause_ms(100);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE_BYTES,
+		      (PAGES - 1) * PAGE_BYTES))
+		die("a hole in %s", path);
+	memory = mmap(NULL, REUSE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die("memory");
+	pattern_fill(memory, REUSE_BYTES, KEY + 1, 0);
+	return memory;
+}
+
+static void reused(void)
+{
+	uint64_t *words = mapped(PROT_READ, MAP_SHARED), word;
+	unsigned int index = PAGES - 1;
+	pthread_t thread;
+	void *memory;
+
+	while (!is_gone(index))
+		index--;
+	if (pthread_create(&thread, NULL, reuse, NULL))
+		die("a thread");
+	pin(0);
+	meet(2);
+	word = *word_of(words, index);
+	if (word)
+		complain("a hole has %016" PRIx64, word);
+	pthread_join(thread, &memory);
+	if (pattern_verify(memory, REUSE_BYTES, KEY + 1, 0, "memory that took the frame"))
+		atomic_fetch_add(&wrong, 1);
+	munmap(memory, REUSE_BYTES);
+	munmap(words, PAGES * PAGE_BYTES);
+	expect(FAULTS, 2);
+	expect_none(ZEROS);
+	expect_none(ERRORS);
+}
+
+/* ------------------------------------------------------------------------ */
+
+static const struct scenario {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
+	{ "plain", plain },
+	{ "plain_off", plain_off },
+	{ "to_user", to_user },
+	{ "to_user_atomic", to_user_atomic },
+	{ "nofault", nofault },
+	{ "kcore", kcore },
+	{ "user", user },			/* mapped, from here on */
+	{ "user_cow", user_cow },
+	{ "user_store", user_store },
+	{ "from_user", from_user },
+	{ "from_user_atomic", from_user_atomic },
+	{ "kprobe", kprobe },
+	{ "two_cpus", two_cpus },
+	{ "reused", reused },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc != 3) {
+		fprintf(stderr, "usage: discardfault SCENARIO FILE\n");
+		return 2;
+	}
+	path = argv[2];
+	device = open("/dev/discardfault", O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		die("/dev/discardfault");
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++) {
+		if (strcmp(argv[1], scenarios[i].name))
+			continue;
+		write_file();
+		scenarios[i].run();
+		printf("%s:", argv[1]);
+		for (unsigned int which = 0; which < NR_COUNTED; which++) {
+			if (since(which))
+				printf(" %s %llu", counted[which] + strlen("nr_discard_"),
+				       since(which));
+		}
+		printf(", %u wrong\n", atomic_load(&wrong));
+		return atomic_load(&wrong) ? 1 : 0;
+	}
+	errno = EINVAL;
+	die("%s", argv[1]);
+}
