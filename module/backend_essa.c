@@ -25,6 +25,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/essa.h>
+#include <pagehint/page_state.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
@@ -122,6 +123,32 @@ static int essa_lease_begin(void)
 }
 
 /*
+ * What the host was told or found to have dropped, and what nobody has made usable yet: so
+ * that the next kernel, or a crash kernel, can read all of this memory. Volatile frames only:
+ * those that are unused nobody wants to read, and reading them is no error.
+ */
+static void all_usable(void)
+{
+	const u64 bits = 0x0101010101010101ULL * (PAGEHINT_BUSY | PAGEHINT_ABSENT);
+	unsigned long pfn = 0, end = pagehint_table.nr_bytes;
+
+	while (pfn < end) {
+		const u8 *byte = pagehint_table_byte(pfn);
+		u8 state;
+
+		if (IS_ALIGNED(pfn, 8) && pfn + 8 <= end &&
+		    !(READ_ONCE(*(const u64 *)byte) & bits)) {
+			pfn += 8;
+			continue;
+		}
+		state = READ_ONCE(*byte);
+		if ((state & PAGEHINT_BUSY) || pagehint_state_is_volatile_absent(state))
+			pagehint_essa_make_usable(pfn);
+		pfn++;
+	}
+}
+
+/*
  * The hooks may still be attached (at a reboot): so what they tell has to end before all
  * is made stable. They run with preemption off.
  */
@@ -130,6 +157,7 @@ static void essa_lease_end(u32 leaving, bool for_sure)
 	pagehint_teller_stop();
 	pagehint_teller_ask_each(0, pagehint_table.nr_bytes);
 	WRITE_ONCE(listening, false);
+	all_usable();
 	if (host.kernel_hints)
 		return;
 	static_branch_disable(&pagehint_at_once);
@@ -137,28 +165,10 @@ static void essa_lease_end(u32 leaving, bool for_sure)
 	pagehint_essa_all_stable();
 }
 
-/*
- * So that a crash kernel can read all of this memory. Volatile frames only: those that
- * are unused nobody wants to read, and reading them is no error.
- */
 static void essa_lease_end_atomic(u32 leaving)
 {
-	const u64 busy = 0x0101010101010101ULL * PAGEHINT_BUSY;
-	unsigned long pfn = 0, end = pagehint_table.nr_bytes;
-
 	WRITE_ONCE(listening, false);
-	while (pfn < end) {
-		const u8 *byte = pagehint_table_byte(pfn);
-
-		if (IS_ALIGNED(pfn, 8) && pfn + 8 <= end &&
-		    !(READ_ONCE(*(const u64 *)byte) & busy)) {
-			pfn += 8;
-			continue;
-		}
-		if (READ_ONCE(*byte) & PAGEHINT_BUSY)
-			pagehint_essa_make_usable(pfn);
-		pfn++;
-	}
+	all_usable();
 }
 
 static bool kernel_hints(void)

@@ -153,8 +153,7 @@ bool pagehint_essa_is_gone(unsigned long pfn)
 	unsigned int result = pagehint_essa_get(pfn);
 
 	count(PAGEHINT_ESSA_GET, 1);
-	return pagehint_essa_is_usage(result, PAGEHINT_ESSA_VOLATILE) &&
-	       (result & PAGEHINT_ESSA_CONTENT) == PAGEHINT_ESSA_ZERO;
+	return pagehint_essa_is_discarded(result);
 }
 
 /**

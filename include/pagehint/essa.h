@@ -117,14 +117,22 @@ static inline enum pagehint_essa_verdict pagehint_essa_judge_stable(unsigned int
 	}
 }
 
+/* Volatile, and dropped: under both readings operation 6 leaves it so. */
+static inline bool pagehint_essa_is_discarded(unsigned int result)
+{
+	return pagehint_essa_is_usage(result, PAGEHINT_ESSA_VOLATILE) &&
+	       (result & PAGEHINT_ESSA_CONTENT) == PAGEHINT_ESSA_ZERO;
+}
+
 /**
- * pagehint_essa_take_back - a frame that was told volatile becomes stable, in any case
+ * pagehint_essa_take_back - the content of a frame that was told volatile is needed
  * @pfn: which
  * @set_stable_if: operation 6
  * @set_stable: operation 1
  *
- * Operation 6 first: it does all in most cases, and what is discarded stays so until
- * it was found to be, so that whoever wrongly uses it meanwhile is interrupted.
+ * It is stable afterwards, but if it was discarded: then it stays so until the loss is
+ * dealt with, so that whoever wrongly uses it meanwhile is interrupted
+ * (docs/discard-faults.md); struct pagehint_backend has make_usable() for that.
  *
  * Context: any; nobody else does this with the frame at the same time.
  * Return: true if the host says that the content is there.
@@ -133,11 +141,13 @@ static __always_inline bool
 pagehint_essa_take_back(unsigned long pfn, unsigned int (*set_stable_if)(unsigned long pfn),
 			unsigned int (*set_stable)(unsigned long pfn))
 {
-	enum pagehint_essa_verdict verdict = pagehint_essa_judge_if(set_stable_if(pfn));
-	unsigned int result;
+	unsigned int result = set_stable_if(pfn);
+	enum pagehint_essa_verdict verdict = pagehint_essa_judge_if(result);
 
 	if (likely(verdict == PAGEHINT_ESSA_KEPT))
 		return true;
+	if (pagehint_essa_is_discarded(result))
+		return false;
 	result = set_stable(pfn);
 	return verdict == PAGEHINT_ESSA_UNDECIDED &&
 	       pagehint_essa_judge_stable(result) == PAGEHINT_ESSA_KEPT;
