@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "../modules/discardfault.h"
+#include "../modules/pagerace.h"
 #include "pattern.h"
 
 #define PAGE_BYTES	4096UL
@@ -401,6 +402,30 @@ static void nofault(void)
 	read_all("after copy_from_kernel_nofault()");
 }
 
+/*
+ * Compaction without its hook: it copies with the folio locked, which the recovery needs,
+ * so it copies zeros in the end, after a second. The copy is then not uptodate, either.
+ */
+#define MOVED	4U
+
+static void moved(void)
+{
+	struct pagerace race = { .count = MOVED };
+	int other = open("/dev/pagerace", O_RDWR | O_CLOEXEC);
+
+	if (other < 0)
+		die("/dev/pagerace");
+	drop();
+	race.fd = fd;
+	if (ioctl(other, PAGERACE_MIGRATE, &race))
+		die("migration of %s", path);
+	close(other);
+	if (race.done != MOVED)
+		complain("%llu pages were moved, expected %u", (unsigned long long)race.done, MOVED);
+	expect(FAULTS, MOVED);
+	read_all("moved");
+}
+
 /* ------------------------------------------------------------------------
  * /proc/kcore
  */
@@ -717,6 +742,7 @@ static const struct scenario {
 	{ "to_user_atomic", to_user_atomic },
 	{ "nofault", nofault },
 	{ "kcore", kcore },
+	{ "moved", moved },			/* without the hook folio_migrate_mapping */
 	{ "user", user },			/* mapped, from here on */
 	{ "user_cow", user_cow },
 	{ "user_store", user_store },

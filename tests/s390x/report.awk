@@ -6,7 +6,7 @@ BEGIN {
 	FS = "\t"
 	nr_keys = split("op-get op-set-stable op-set-unused op-set-volatile " \
 		"op-set-potentially-volatile op-set-stable-resident op-set-stable-if op-refused " \
-		"made-volatile discarded-unused discarded-volatile faults " \
+		"made-volatile discarded-unused discarded-volatile faults faults-wanted " \
 		"io-unused io-volatile io-discarded", keys, " ")
 }
 
