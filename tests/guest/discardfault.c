@@ -421,7 +421,7 @@ static void moved(void)
 		die("migration of %s", path);
 	close(other);
 	if (race.done != MOVED)
-		complain("%llu pages were moved, expected %u", (unsigned long long)race.done, MOVED);
+		complain("%llu pages of %u were moved", (unsigned long long)race.done, MOVED);
 	expect(FAULTS, MOVED);
 	read_all("moved");
 }
@@ -679,6 +679,43 @@ static void two_cpus(void)
 	munmap(shared_words, PAGES * PAGE_BYTES);
 }
 
+/* Again and again, in opposite orders */
+#define ROUNDS	15
+
+static void *backwards(void *unused)
+{
+	(void)unused;
+	pin(1);
+	for (unsigned int i = PAGES; i-- > 0; )
+		verify(shared_words + i * PAGE_WORDS, i, "a mapping, backwards");
+	return NULL;
+}
+
+static void around(void)
+{
+	unsigned long long faults = 0;
+	pthread_t thread;
+
+	pin(0);
+	for (unsigned int round = 0; round < ROUNDS && !atomic_load(&wrong); round++) {
+		drop();
+		shared_words = map(PROT_READ, MAP_SHARED);
+		if (pthread_create(&thread, NULL, backwards, NULL))
+			die("a thread");
+		for (unsigned int i = 0; i < PAGES; i++)
+			verify(shared_words + i * PAGE_WORDS, i, "a mapping");
+		pthread_join(thread, NULL);
+		munmap(shared_words, PAGES * PAGE_BYTES);
+		read_all("after a mapping");
+		faults += since(FAULTS);
+		expect_none(ZEROS);
+		expect_none(ERRORS);
+		expect_none(LOST);
+	}
+	if (faults < 5 * ROUNDS)
+		complain("%llu accesses were interrupted, expected %u", faults, 5 * ROUNDS);
+}
+
 /*
  * The module waits between the interruption and what it does (delay_at=discard_fault);
  * meanwhile the page goes, and its frame is somebody else's memory.
@@ -750,6 +787,7 @@ static const struct scenario {
 	{ "from_user_atomic", from_user_atomic },
 	{ "kprobe", kprobe },
 	{ "two_cpus", two_cpus },
+	{ "around", around },
 	{ "reused", reused },
 };
 
