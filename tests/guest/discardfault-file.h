@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the scenarios of discardfault.c work on: a file whose every word is known and whose
+ * pages the hypervisor has dropped, the counters of the module under test, and
+ * discardfault.ko, which does what user space cannot. One program, cut in two.
+ */
+#ifndef TESTS_DISCARDFAULT_FILE_H
+#define TESTS_DISCARDFAULT_FILE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../modules/discardfault.h"
+#include "pattern.h"
+
+#define PAGE_BYTES	4096UL
+#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
+#define PAGES		16U	/* what fault-around maps at once */
+#define KEY		7
+#define PATIENCE_S	60.0
+
+#define ESSA_STATE	0x0f
+#define ESSA_VOLATILE_GONE	0x0f
+
+static const char *path;
+static int fd = -1, device = -1;
+static atomic_uint wrong;
+static uint64_t page[PAGE_WORDS] __attribute__((aligned(4096)));
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void die(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "discardfault: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
+	va_end(args);
+	exit(2);
+}
+
+/* What is not as it must be */
+__attribute__((format(printf, 1, 2)))
+static void complain(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "MISMATCH ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	atomic_fetch_add(&wrong, 1);
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * The module under test, and the one that helps
+ */
+
+static unsigned long long counter(const char *wanted)
+{
+	FILE *file = fopen("/sys/kernel/debug/pagehint/counters", "r");
+	unsigned long long value;
+	char name[64];
+
+	if (!file)
+		die("pagehint's counters");
+	while (fscanf(file, "%63s %llu", name, &value) == 2) {
+		if (!strcmp(name, wanted)) {
+			fclose(file);
+			return value;
+		}
+	}
+	die("pagehint's counters have no %s", wanted);
+}
+
+static const char * const counted[] = {
+	"nr_discard_faults", "nr_discard_redone", "nr_discard_errors", "nr_discard_zeros",
+	"nr_discard_evicted", "nr_discard_refilled", "nr_discard_lost", "nr_discard_stale",
+	"nr_discard_late",
+};
+
+enum { FAULTS, REDONE, ERRORS, ZEROS, EVICTED, REFILLED, LOST, STALE, LATE, NR_COUNTED };
+
+static unsigned long long before[NR_COUNTED];
+
+static void count_from_here(void)
+{
+	for (unsigned int i = 0; i < NR_COUNTED; i++)
+		before[i] = counter(counted[i]);
+}
+
+static unsigned long long since(unsigned int which)
+{
+	return counter(counted[which]) - before[which];
+}
+
+/* The counters of a recovery come after the access that did not wait for it. */
+static void expect(unsigned int which, unsigned long long least)
+{
+	double end = now() + 10;
+
+	while (since(which) < least && now() < end)
+		pause_ms(20);
+	if (since(which) < least)
+		complain("%s rose by %llu, expected %llu at least", counted[which],
+			 since(which), least);
+}
+
+static void expect_none(unsigned int which)
+{
+	if (since(which))
+		complain("%s rose by %llu, expected 0", counted[which], since(which));
+}
+
+static struct discardfault help(unsigned long command, unsigned int index, const void *argument)
+{
+	struct discardfault fault = {
+		.fd = fd, .index = index, .argument = (uintptr_t)argument,
+	};
+
+	if (ioctl(device, command, &fault))
+		die("request %#lx about page %u of %s", command, index, path);
+	return fault;
+}
+
+/* ------------------------------------------------------------------------
+ * The file
+ */
+
+static void write_file(void)
+{
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die("%s", path);
+	for (unsigned int i = 0; i < PAGES; i++) {
+		pattern_fill(page, PAGE_BYTES, KEY, i * PAGE_BYTES);
+		if (write(fd, page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
+			die("write to %s", path);
+	}
+	if (fsync(fd))
+		die("fsync of %s", path);
+}
+
+static void verify(const void *words, unsigned int index, const char *what)
+{
+	if (pattern_verify(words, PAGE_BYTES, KEY, index * PAGE_BYTES, what))
+		atomic_fetch_add(&wrong, 1);
+}
+
+static void read_page(unsigned int index, const char *what)
+{
+	if (pread(fd, page, PAGE_BYTES, (off_t)(index * PAGE_BYTES)) != (ssize_t)PAGE_BYTES)
+		die("read of page %u of %s", index, path);
+	verify(page, index, what);
+}
+
+static void read_all(const char *what)
+{
+	for (unsigned int i = 0; i < PAGES; i++)
+		read_page(i, what);
+}
+
+static bool is_gone(unsigned int index)
+{
+	return (help(DISCARDFAULT_STATE, index, NULL).state & ESSA_STATE) == ESSA_VOLATILE_GONE;
+}
+
+/* The first MiB is no memory that is hinted: whoever has frames there keeps them. */
+static bool is_low(void)
+{
+	for (unsigned int i = 0; i < PAGES; i++) {
+		if (help(DISCARDFAULT_STATE, i, NULL).address < 1UL << 20)
+			return true;
+	}
+	return false;
+}
+
+static void leave_low_memory(void)
+{
+	static unsigned int nr_others;
+	char name[300];
+	int other;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	snprintf(name, sizeof(name), "%s.%u", path, nr_others++);
+	other = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (other < 0)
+		die("%s", name);
+	for (unsigned int i = 0; i < PAGES; i++) {
+		if (write(other, page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
+			die("write to %s", name);
+	}
+	fsync(other);
+	close(other);
+}
+
+/* All pages in the page cache, and dropped; nobody has noticed. */
+static void drop(void)
+{
+	double end = now() + PATIENCE_S;
+	unsigned int i = 0;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	read_all("before it was dropped");
+	while (is_low() && now() < end) {
+		leave_low_memory();
+		read_all("before it was dropped");
+	}
+	while (i < PAGES) {
+		struct discardfault fault = help(DISCARDFAULT_STATE, i, NULL);
+
+		if (fault.address && (fault.state & ESSA_STATE) == ESSA_VOLATILE_GONE) {
+			i++;
+			continue;
+		}
+		if (now() > end) {
+			errno = ETIMEDOUT;
+			die("page %u of %s at %#llx is in state %#x, not dropped", i, path,
+			    (unsigned long long)fault.address, fault.state);
+		}
+		pause_ms(20);
+		if (!fault.address)
+			read_all("evicted before it was used");
+		i = 0;
+	}
+	count_from_here();
+}
+
+/* A mapping in which fault-around has entered all pages, as the first access does */
+static uint64_t *map(int protection, int flags)
+{
+	uint64_t *words = mmap(NULL, PAGES * PAGE_BYTES, protection, flags, fd, 0);
+
+	if (words == MAP_FAILED)
+		die("mmap of %s", path);
+	return words;
+}
+
+static volatile uint64_t *word_of(uint64_t *words, unsigned int index)
+{
+	return (volatile uint64_t *)words + index * PAGE_WORDS + 1;
+}
+
+static uint64_t right_word(unsigned int index)
+{
+	return pattern_word(KEY, index * PAGE_BYTES + 8);
+}
+
+/* Maps all, and has page 0 recovered by that: the others are still gone. */
+static uint64_t *mapped(int protection, int flags)
+{
+	uint64_t *words;
+
+	drop();
+	words = map(protection, flags);
+	if (*word_of(words, 0) != right_word(0))
+		complain("the first access to a mapping: a wrong word");
+	expect(FAULTS, 1);
+	for (unsigned int i = 1; i < PAGES; i++) {
+		if (is_gone(i))
+			return words;
+	}
+	errno = 0;
+	die("no page is mapped and gone: was the hook left out?");
+}
+
+#endif /* TESTS_DISCARDFAULT_FILE_H */
