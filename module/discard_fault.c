@@ -36,8 +36,8 @@
 
 /* So often a task that may sleep asks for one frame. */
 #define TRIES	10
-/* So long a CPU spins: disks answer in less, and nobody notices it as a lockup. */
-#define SPIN_NS	(NSEC_PER_SEC)
+/* So long a CPU spins: disks answer in less, and it is no lockup to anybody yet (20 s). */
+#define SPIN_NS	(5 * NSEC_PER_SEC)
 
 static bool is_open;	/* under control_mutex */
 

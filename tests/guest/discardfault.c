@@ -127,7 +127,7 @@ static void nofault(void)
 
 /*
  * Compaction without its hook: it copies with the folio locked, which the recovery needs,
- * so it copies zeros in the end, after a second. The copy is then not uptodate, either.
+ * so it copies zeros in the end, after seconds. The copy is then not uptodate, either.
  */
 #define MOVED	4U
 
