@@ -77,7 +77,7 @@ stress_ng()
 	mkdir -p /disk/stress /tmp/stress
 	stress-ng --timeout "$1" --temp-path /disk/stress --verify --oomable \
 		--vm 1 --vm-bytes 32M --mmap 1 --mmap-bytes 16M --mremap 1 --mremap-bytes 4M \
-		--madvise 1 --fork 1 --shm 1 --shm-bytes 4M --pipe 1 --dentry 1 --dentries 512 \
+		--madvise 1 --fork 1 --shm 1 --shm-bytes 4M --dentry 1 --dentries 512 \
 		--mlock 1 --msync 1 --msync-bytes 8M --vm-splice 1 \
 		>/tmp/stress-ng.out 2>&1
 }
