@@ -59,7 +59,11 @@ unsigned int pagehint_mapped_period_ms = 2000;
 /* When more than one of so many comes back, there are fewer. */
 #define TOLERATED_SHARE		4
 
-/* What is known of a folio, at its first frame. */
+/*
+ * What is known of a folio, at its first frame; the thread's alone, so no lock. It
+ * outlives the folio: that a frame came back may be said of its next one, which then
+ * is left alone for longer.
+ */
 struct past {
 	u16 idle:4;
 	u16 came_back:1;
