@@ -81,7 +81,8 @@ modules-test:
 
 test-modules: kernels
 	@for kernel in $(KERNELS); do \
-		tests/vm/build-module $$kernel $(BUILD)/test-modules/$$kernel tests/modules .; \
+		tests/vm/build-module $$kernel $(BUILD)/test-modules/$$kernel tests/modules . \
+			-- PAGEHINT_INCLUDE=$(CURDIR)/include; \
 	done
 
 guest-programs: $(foreach arch,$(GUEST_ARCHES),$(addprefix $(GUEST_DIR_$(arch))/,$(GUEST_NAMES)))

@@ -60,7 +60,7 @@ struct folio *pagehint_folio_get(unsigned long pfn)
 /* Of its own: what the mapping remembers is tested besides. */
 static bool has_write_error(struct folio *folio)
 {
-	return folio_test_error(folio) && !pagehint_left_out("write_error");
+	return pagehint_folio_has_error(folio) && !pagehint_left_out("write_error");
 }
 
 /*

@@ -506,6 +506,7 @@ static const struct step {
 	{ "find what to hook", find_hooks },
 	{ "find what to hook in the page cache", find_volatile_hooks },
 	{ "find how to unmap", find_mapped },
+	{ "keep ftrace on", pagehint_anchor_open, pagehint_anchor_close },
 	{ "prove that hooks work", pagehint_hooks_prove },
 	{ "lay the table out", pagehint_table_layout, pagehint_table_free },
 	{ "open the backend", open_backend, pagehint_backend_close },

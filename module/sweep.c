@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 
+#include <compat/page_cache.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/volatile.h>
@@ -39,7 +40,7 @@ static bool remove_from_cache(struct folio *folio)
 	if (folio->mapping && !folio_test_anon(folio) && !folio_test_uptodate(folio) &&
 	    !folio_test_dirty(folio) && !folio_test_writeback(folio) &&
 	    !folio_test_private(folio) && !folio_mapped(folio))
-		removed = !generic_error_remove_page(folio->mapping, &folio->page);
+		removed = pagehint_folio_remove(folio);
 	folio_unlock(folio);
 	return removed;
 }

@@ -243,13 +243,21 @@ static void complain(void)
 		pr_err_once("the host says that it dropped page cache that it was never offered: whatever writes to the table there is broken; the pages are kept\n");
 }
 
+/* Those that do not sleep were over when the hooks had been attached. */
+static bool wait_for_unhooked(void)
+{
+	unsigned long getter = pagehint_sleeping_getter();
+
+	return !getter || pagehint_left_out("unhooked_wait") ||
+	       pagehint_unhooked_wait(getter, stopping);
+}
+
 static int volatile_thread(void *unused)
 {
 	unsigned int period = 0;
 
 	phase = "waiting for lookups that began before the hooks";
-	if (!pagehint_left_out("unhooked_wait") &&
-	    !pagehint_unhooked_wait(pagehint_sleeping_getter(), stopping))
+	if (!wait_for_unhooked())
 		goto out;
 	phase = "on";
 	WRITE_ONCE(rescan, 1);
@@ -316,7 +324,7 @@ int pagehint_volatile_check(char *why)
 			 "this kernel collapses page cache into huge pages (CONFIG_READ_ONLY_THP_FOR_FS), which is not hooked");
 		return -EOPNOTSUPP;
 	}
-	if (pagehint_unhooked_open()) {
+	if (pagehint_sleeping_getter() && pagehint_unhooked_open()) {
 		snprintf(why, PAGEHINT_WHY_BYTES,
 			 "task_call_func, stack_trace_save_tsk_reliable or kallsyms_lookup_size_offset was not found: a kernel with CONFIG_LIVEPATCH has them");
 		return -EOPNOTSUPP;

@@ -6,6 +6,8 @@
  *   alloc_pages_bulk exit  out: single frames off the per-CPU list, no event
  *   __isolate_free_page exit  out: compaction, contiguous allocation, free page
  *                          reporting; under zone->lock
+ *   compaction_alloc exit  out: what compaction had isolated, given back and kept
+ *                          (6.12: include/compat/hooks.h); may sleep before
  *   mm_page_free           in: all frees, before the block is on any list
  *   __putback_isolated_page entry  in: isolated blocks that were not used;
  *                          under zone->lock
@@ -40,10 +42,10 @@ static void probe_mm_page_alloc(void *data, struct page *page, unsigned int orde
 	pagehint_probe_exit();
 }
 
-static void one_allocated(struct page *page)
+static void allocated(struct page *page, unsigned int order)
 {
 	preempt_disable_notrace();
-	pagehint_unused_alloc(page_to_pfn(page), 0);
+	pagehint_unused_alloc(page_to_pfn(page), order);
 	preempt_enable_notrace();
 }
 
@@ -73,12 +75,12 @@ static noinline __used unsigned long wrap_bulk(PAGEHINT_BULK_PROTO)
 	if (array) {
 		for (i = 0; i < nr; i++) {
 			if (array[i])
-				one_allocated(array[i]);
+				allocated(array[i], 0);
 		}
 	}
 	if (list) {
 		list_for_each_entry(page, list, lru)
-			one_allocated(page);
+			allocated(page, 0);
 	}
 	pagehint_count(PAGEHINT_CALLS_BULK, 1);
 	pagehint_wrapper_exit(PAGEHINT_INSIDE_ALLOCATOR);
@@ -116,6 +118,46 @@ static noinline __used int wrap_isolate(struct page *page, unsigned int order)
 }
 
 PAGEHINT_DIRECT_ENTRY(direct_isolate, wrap_isolate);
+
+#ifdef PAGEHINT_COMPACTION_TARGET
+
+static struct folio *no_compaction(PAGEHINT_COMPACTION_PROTO)
+{
+	return NULL;
+}
+
+PAGEHINT_CALL_DEFINE(original_compaction, no_compaction);
+
+static void set_original_compaction(unsigned long address)
+{
+	PAGEHINT_CALL_SET(original_compaction, address);
+}
+
+/*
+ * The block is of a list of the caller's, so nobody else sees it before this. The
+ * original wrote nothing but zeros to it.
+ */
+static noinline __used struct folio *wrap_compaction(PAGEHINT_COMPACTION_PROTO)
+{
+	struct folio *taken;
+
+	pagehint_wrapper_enter(PAGEHINT_INSIDE_ALLOCATOR);
+	taken = PAGEHINT_CALL(original_compaction)(PAGEHINT_COMPACTION_ARGS);
+	if (taken)
+		allocated(&taken->page, folio_order(taken));
+	pagehint_count(PAGEHINT_CALLS_COMPACTION, 1);
+	pagehint_wrapper_exit(PAGEHINT_INSIDE_ALLOCATOR);
+	return taken;
+}
+
+PAGEHINT_DIRECT_ENTRY(direct_compaction, wrap_compaction);
+
+static u64 calls_compaction(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_COMPACTION);
+}
+
+#endif /* PAGEHINT_COMPACTION_TARGET */
 
 /* Under zone->lock, before the block is on its list again. */
 static void notrace probe_putback(unsigned long ip, unsigned long parent_ip,
@@ -173,6 +215,13 @@ struct pagehint_hook pagehint_unused_hooks[] = {
 		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
 		.probe = direct_isolate, .set_original = set_original_isolate,
 		.calls = calls_isolate,
+#ifdef PAGEHINT_COMPACTION_TARGET
+	}, {
+		.target = PAGEHINT_COMPACTION_TARGET, .name = "compaction_alloc",
+		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
+		.probe = direct_compaction, .set_original = set_original_compaction,
+		.calls = calls_compaction,
+#endif
 	}, {
 		.target = "mm_page_free", .name = "mm_page_free",
 		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_FREE_SIDE,

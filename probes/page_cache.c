@@ -4,13 +4,17 @@
  * the events after which one might be let go (docs/page-cache-paths.md).
  *
  *   __filemap_get_folio exit     one folio; may sleep; NMI: answers a miss
+ *                                (6.12: filemap_get_entry, which does not sleep)
  *   filemap_get_read_batch exit  folios for read(); the caller may sleep
  *   next_uptodate_page exit      fault-around; under RCU and a page table lock
+ *                                (6.12: next_uptodate_folio)
  *   folio_migrate_mapping entry  before migration copies; the folio is locked
+ *                                (6.12: folio_mc_copy, as the mapping moves later)
  *   filemap_fault entry          only to evict what was dropped, for readahead
  *   mm_page_free                 where free memory is not hinted
  *
- *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap:
+ *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap
+ *   (6.12: folio_remove_rmap_ptes, folio_remove_rmap_pmd):
  *                                candidates
  *
  * A probe turns one event into one call of module/ and decides nothing, but for
@@ -61,12 +65,14 @@ static noinline __used struct folio *wrap_get_folio(PAGEHINT_GET_FOLIO_PROTO)
 
 	if (unlikely(in_nmi()) && !pagehint_left_out("nmi_miss"))
 		return NULL;
-	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
+	if (PAGEHINT_GET_FOLIO_SLEEPS)
+		pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
 	result = PAGEHINT_CALL(original_get_folio)(PAGEHINT_GET_FOLIO_ARGS);
 	if (result && !xa_is_value(result) &&
 	    unlikely(!pagehint_folio_is_stable(result)))
 		pagehint_volatile_use(result);
-	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
+	if (PAGEHINT_GET_FOLIO_SLEEPS)
+		pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
 	return result;
 }
 
@@ -143,25 +149,25 @@ static void set_original_fault_around(unsigned long address)
  */
 static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PROTO)
 {
-	folio = PAGEHINT_CALL(original_fault_around)(folio, mapping, xas, end);
-	while (folio) {
+	struct folio *found;
+
+	found = PAGEHINT_CALL(original_fault_around)(PAGEHINT_FAULT_AROUND_ARGS);
+	while (found) {
 		bool dropped = false;
 
-		if (unlikely(!pagehint_folio_is_stable(folio))) {
-			dropped = pagehint_volatile_find_dropped(folio);
+		if (unlikely(!pagehint_folio_is_stable(found))) {
+			dropped = pagehint_volatile_find_dropped(found);
 			if (!dropped || pagehint_left_out("uptodate_retest"))
-				pagehint_volatile_use(folio);
+				pagehint_volatile_use(found);
 		}
-		if ((likely(!dropped) && likely(folio_test_uptodate(folio))) ||
+		if ((likely(!dropped) && likely(folio_test_uptodate(found))) ||
 		    pagehint_left_out("uptodate_retest"))
 			break;
-		folio_unlock(folio);
-		folio_put(folio);
-		/* A value entry, which it passes over: on to the next. */
-		folio = PAGEHINT_CALL(original_fault_around)(xa_mk_value(0), mapping,
-							     xas, end);
+		folio_unlock(found);
+		folio_put(found);
+		found = PAGEHINT_CALL(original_fault_around)(PAGEHINT_FAULT_AROUND_AGAIN);
 	}
-	return folio;
+	return found;
 }
 
 PAGEHINT_DIRECT_ENTRY(direct_fault_around, wrap_fault_around);
@@ -347,12 +353,26 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
 		.optional = true,
 		.probe = direct_unmap, .calls = calls_unmap,
+#ifdef PAGEHINT_UNMAP_HUGE_TARGET
+	}, {
+		.target = PAGEHINT_UNMAP_HUGE_TARGET, .name = "folio_remove_rmap_pmd",
+		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
+		.optional = true,
+		.probe = direct_unmap, .calls = calls_unmap,
+#endif
 #ifdef PAGEHINT_TEST
 	}, {
 		.target = PAGEHINT_MAP_TARGET, .name = "page_add_file_rmap",
 		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
 		.optional = true,
 		.probe = pagehint_probe_map, .calls = pagehint_map_calls,
+#ifdef PAGEHINT_MAP_HUGE_TARGET
+	}, {
+		.target = PAGEHINT_MAP_HUGE_TARGET, .name = "folio_add_file_rmap_pmd",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
+		.optional = true,
+		.probe = pagehint_probe_map, .calls = pagehint_map_calls,
+#endif
 #endif
 	},
 };
@@ -375,11 +395,11 @@ const unsigned int pagehint_nr_volatile_free_hooks =
  * then look a folio up
  *
  * Context: process, after the hooks were found.
- * Return: its address.
+ * Return: its address; 0 when there is none in this kernel.
  */
 unsigned long pagehint_sleeping_getter(void)
 {
-	return pagehint_volatile_hooks[0].symbol.address;
+	return PAGEHINT_GET_FOLIO_SLEEPS ? pagehint_volatile_hooks[0].symbol.address : 0;
 }
 
 /* The compiler checks the probes against the tracepoints' prototypes. */

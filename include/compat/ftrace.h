@@ -33,12 +33,21 @@
 #define pagehint_behind_site(site)	((site) + MCOUNT_INSN_SIZE)
 
 /*
+ * 6.5 (da8bdfbd4223) joined a direct call to an ftrace_ops of the user's, which is not
+ * permanent: kernel.ftrace_enabled=0 takes it off without a word, and was refused before.
+ * So something else has to hold it at 1 (probes/anchor.c; hook.c of host/kvm).
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define PAGEHINT_DIRECT_IS_PERMANENT	0
+#else
+#define PAGEHINT_DIRECT_IS_PERMANENT	1
+#endif
+
+/*
  * A direct call: the site calls @address itself, with no callback in between.
  * One user has it; another one, a BPF trampoline or a livepatch, gets -EBUSY.
- * 6.5 (da8bdfbd4223) joined it to an ftrace_ops of the user's, which
- * is not permanent: kernel.ftrace_enabled=0 takes it off, and was refused before (hook.c of
- * host/kvm holds it at 1). To 7.2 an odd @address is one to jump to, with no return address
- * on the stack: entries are aligned.
+ * To 7.2 an odd @address is one to jump to, with no return address on the stack: entries
+ * are aligned.
  */
 static inline int pagehint_direct_register(struct ftrace_ops *ops,
 					   unsigned long site, unsigned long address)

@@ -99,6 +99,10 @@ u64 pagehint_map_calls(void);
 void pagehint_probe_map(unsigned long ip, unsigned long parent_ip,
 			struct ftrace_ops *ops, struct ftrace_regs *fregs);
 
+/* probes/anchor.c */
+int pagehint_anchor_open(void);
+void pagehint_anchor_close(void);
+
 /* probes/attach.c */
 int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr);
 int pagehint_hooks_attach(struct pagehint_hook *hooks, unsigned int nr,

@@ -35,6 +35,7 @@ enum pagehint_counter {
 	PAGEHINT_LOOP_DISCARDED,	/* frames the loop backend dropped */
 	PAGEHINT_CALLS_BULK,		/* calls of the hooked functions */
 	PAGEHINT_CALLS_ISOLATE,
+	PAGEHINT_CALLS_COMPACTION,
 	PAGEHINT_CALLS_PUTBACK,
 	PAGEHINT_MADE_VOLATILE,		/* frames S -> V */
 	PAGEHINT_VOLATILE_KEPT,		/* frames V -> S, whole */

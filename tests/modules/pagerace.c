@@ -22,6 +22,8 @@
 #include <asm/nmi.h>
 #endif
 
+#include <compat/page_cache.h>
+
 #include "pagerace.h"
 
 #define NMI_PATIENCE_S	5
@@ -100,7 +102,7 @@ static struct page *locked;
 static int lock(struct address_space *mapping, struct pagerace *race)
 {
 	if (race->argument)
-		return locked ? generic_error_remove_page(mapping, locked) : -ENOENT;
+		return locked && pagehint_folio_remove(page_folio(locked)) ? 0 : -ENOENT;
 	if (locked)
 		return -EBUSY;
 	locked = find_lock_page(mapping, race->index);
@@ -127,7 +129,7 @@ static struct folio *hold(struct address_space *mapping, unsigned long index)
 
 	rcu_read_lock();
 	folio = xa_load(&mapping->i_pages, index);
-	if (!folio || xa_is_value(folio) || !folio_try_get_rcu(folio))
+	if (!folio || xa_is_value(folio) || !folio_try_get(folio))
 		folio = NULL;
 	rcu_read_unlock();
 	return folio;
@@ -299,18 +301,18 @@ static long pagerace_ioctl(struct file *file, unsigned int command, unsigned lon
 {
 	struct pagerace __user *user = (void __user *)argument;
 	static struct pagerace race;	/* an NMI that does not come back uses it */
-	struct fd fd;
+	struct file *raced;
 	int err = -EFAULT;
 
 	mutex_lock(&mutex);
 	if (copy_from_user(&race, user, sizeof(race)))
 		goto out;
-	fd = fdget(race.fd);
+	raced = fget(race.fd);
 	err = -EBADF;
-	if (!fd.file)
+	if (!raced)
 		goto out;
-	err = run(command, fd.file->f_mapping, &race);
-	fdput(fd);
+	err = run(command, raced->f_mapping, &race);
+	fput(raced);
 	if (!err && copy_to_user(user, &race, sizeof(race)))
 		err = -EFAULT;
 out:

@@ -9,6 +9,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 
+#include <compat/hooks.h>
+
 static ulong calls;
 module_param(calls, ulong, 0444);
 MODULE_PARM_DESC(calls, "calls of the replacement (read only)");
@@ -36,7 +38,7 @@ static unsigned long one_by_one(gfp_t gfp, int preferred_nid, nodemask_t *nodema
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "__alloc_pages_bulk", .new_func = one_by_one },
+	{ .old_name = PAGEHINT_BULK_TARGET, .new_func = one_by_one },
 	{ }
 };
 
