@@ -2,20 +2,24 @@
 #
 # The oracle: a TCG plugin, its load for the guest, and its unit tests.
 
-ORACLE_PLUGIN := $(BUILD)/tests/oracle.so
+# One for each version of QEMU's interface (plugin_api.h)
+ORACLE_VERSIONS := 1 4
+ORACLE_PLUGINS := $(patsubst %,$(BUILD)/tests/oracle-%.so,$(ORACLE_VERSIONS))
 ORACLE_GUEST := $(addprefix $(BUILD)/tests/oracle-,scatter cacheways)
 ORACLE_UNIT := $(BUILD)/tests/unit-oracle
+# The guest's, one of KERNELS
+ORACLE_KERNEL ?= $(firstword $(KERNELS))
 # What needs no QEMU around it
 ORACLE_PARTS := $(addprefix tests/oracle/,coverage.c exceptions.c phase.c sites.c symbols.c)
 ORACLE_HEADERS := $(wildcard tests/oracle/*.h) include/uapi/pagehint.h
 ORACLE_CFLAGS := $(USER_CFLAGS) -D_GNU_SOURCE
-ORACLE_ALL := vm $(ORACLE_PLUGIN) $(ORACLE_GUEST)
+ORACLE_ALL := vm $(ORACLE_PLUGINS) $(ORACLE_GUEST)
 
 # The symbols that it does not define are QEMU's.
-$(ORACLE_PLUGIN): tests/oracle/oracle.c tests/oracle/report.c $(ORACLE_PARTS) $(ORACLE_HEADERS) \
-		  | setup-build
+$(ORACLE_PLUGINS): $(BUILD)/tests/oracle-%.so: tests/oracle/oracle.c tests/oracle/report.c \
+		   $(ORACLE_PARTS) $(ORACLE_HEADERS) | setup-build
 	@mkdir -p $(@D)
-	$(CC) $(ORACLE_CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
+	$(CC) $(ORACLE_CFLAGS) -DORACLE_PLUGIN_VERSION=$* -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
 
 $(ORACLE_GUEST): $(BUILD)/tests/oracle-%: tests/oracle/%.c tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
@@ -31,9 +35,9 @@ test-unit-oracle: $(ORACLE_UNIT)
 	@$(ORACLE_UNIT)
 
 test-oracle-short: $(ORACLE_ALL)
-	@tests/oracle/run
+	@tests/oracle/run --kernel $(ORACLE_KERNEL)
 
 test-oracle: $(ORACLE_ALL) ## every memory access of a guest checked, with negative controls; SHORT=1: less
-	@tests/oracle/run $(if $(SHORT),,--long)
+	@tests/oracle/run --kernel $(ORACLE_KERNEL) $(if $(SHORT),,--long)
 
 .PHONY: test-unit-oracle test-oracle-short test-oracle

@@ -8,7 +8,8 @@
  *	QEMU 7.2 (bookworm)		interface version 1
  *	QEMU 10.0 (bookworm-backports)	interface version 4
  *
- * QEMU refuses a plugin whose version it does not speak. The functions below
+ * QEMU refuses a plugin whose version it does not speak, so there is one for each
+ * (build.mk). The functions below
  * have the same arguments in both; enum arguments are declared as int, which
  * is how they are passed. What differs in meaning is
  * qemu_plugin_hwaddr_phys_addr(): a guest physical address from QEMU 8.1 on,
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 #ifndef ORACLE_PLUGIN_VERSION
-#define ORACLE_PLUGIN_VERSION	1
+#error "ORACLE_PLUGIN_VERSION: the interface version of the QEMU that it is for"
 #endif
 
 #define QEMU_PLUGIN_EXPORT	__attribute__((visibility("default")))

@@ -92,9 +92,13 @@ watched_verdict()
 # Reporting, and with it putback, comes every two seconds at most.
 paths_verdict()
 {
-	local target least calls text=
+	local target least calls text='' bulk=alloc_pages_bulk_noprof compaction="compaction_alloc 100"
 
+	case $kernel in
+	6.1-*)	bulk=__alloc_pages_bulk compaction='' ;;
+	esac
 	while read -r target least; do
+		[ -n "$target" ] || continue
 		calls=$(awk -v target="$target" '
 			$1 == target && $3 == "attached" { for (i = 2; i < NF; i++) if ($i == "calls") print $(i + 1) }
 			' "$log/probes")
@@ -109,10 +113,11 @@ paths_verdict()
 		text+="$target $calls, "
 	done <<-END
 		mm_page_alloc 10000
-		__alloc_pages_bulk 100
+		$bulk 100
 		__isolate_free_page 100
 		mm_page_free 10000
 		__putback_isolated_page 5
+		$compaction
 	END
 	echo "calls: ${text%, }"
 }
@@ -122,8 +127,11 @@ paths_verdict()
 # content. A histogram's line of a stack is FUNCTION+OFFSET/SIZE [MODULE].
 stacks_verdict()
 {
-	local function least met text=
+	local function least met text='' splice=filemap_splice_read incore=filemap_get_incore_folio
 
+	case $kernel in
+	6.1-*)	splice=generic_file_splice_read incore=find_get_incore_page ;;
+	esac
 	while read -r function least; do
 		met=$(awk -v name="$function" '
 			index($1, name "+") == 1 { seen = 1 }
@@ -137,11 +145,11 @@ stacks_verdict()
 		text+="$function $met, "
 	done <<-END
 		filemap_get_pages 2000
-		generic_file_splice_read 1000
+		$splice 1000
 		wrap_fault_around 2000
 		wrap_get_folio 2000
 		filemap_fault 1000
-		find_get_incore_page 1000
+		$incore 1000
 		ext4_da_write_begin 500
 		iomap_write_begin 300
 		truncate_inode_pages_range 50
