@@ -26,6 +26,7 @@
 
 #include <compat/page_cache.h>
 #include <pagehint/control.h>
+#include <pagehint/lazyfree.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -76,6 +77,8 @@ static enum pagehint_refusal refused_locked(struct folio *folio, bool mapped_too
 
 	if (folio_test_writeback(folio) && !pagehint_left_out("writeback_test"))
 		return PAGEHINT_REFUSED_WRITEBACK;
+	if (pagehint_folio_is_lazyfree(folio))
+		return PAGEHINT_REFUSED_LAZYFREE;
 	if (!mapping || folio_test_anon(folio) || folio_test_swapbacked(folio) ||
 	    folio_test_swapcache(folio))
 		return PAGEHINT_REFUSED_ANONYMOUS;

@@ -23,6 +23,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
+#include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stats.h>
@@ -42,6 +43,7 @@ static bool hinting;		/* pagehint_unused_start() succeeded */
 static bool caching;		/* pagehint_volatile_start() succeeded */
 static bool cannot_cache;	/* page cache cannot be volatile on this kernel */
 static bool cannot_unmap;	/* nor can mapped pages be watched */
+static bool cannot_lazyfree;	/* nor what was given up be freed */
 
 static bool enable = true;
 static bool unused = true;
@@ -248,7 +250,8 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	before = *flag;
 	*flag = wanted;
 	if (ready && wanted && ((flag == &volatile_pages && cannot_cache) ||
-				(flag == &pagehint_mapped && cannot_unmap))) {
+				(flag == &pagehint_mapped && cannot_unmap) ||
+				(flag == &pagehint_lazyfree && cannot_lazyfree))) {
 		pr_err("%s=1: this kernel cannot: see the line that the module logged when it was loaded\n",
 		       kp->name);
 		*flag = before;
@@ -258,6 +261,9 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	err = ready ? apply(PAGEHINT_LEAVING_OFF) : 0;
 	if (err)
 		*flag = before;
+	/* What was given up before made no event that was heard. */
+	else if (flag == &pagehint_lazyfree && wanted && !before)
+		pagehint_volatile_rescan();
 	mutex_unlock(&control_mutex);
 	return err;
 }
@@ -279,6 +285,9 @@ MODULE_PARM_DESC(volatile, "Let the host drop clean, unmapped page cache: 1 or 0
 
 module_param_cb(mapped, &switch_ops, &pagehint_mapped, 0644);
 MODULE_PARM_DESC(mapped, "With volatile=1: unmap page cache that is mapped and that nobody used during two looks, so that the host may drop it: 1 or 0; live; default 0");
+
+module_param_cb(lazyfree, &switch_ops, &pagehint_lazyfree, 0644);
+MODULE_PARM_DESC(lazyfree, "With volatile=1: memory that a program gave up with MADV_FREE and that nobody used during two looks is freed at once, not when memory is short: 1 or 0; live; default 0");
 
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {
@@ -372,7 +381,7 @@ MODULE_PARM_DESC(volatile_batch, "Pages of the page cache that are looked at bef
 
 static struct pagehint_limits mapped_limits = { &pagehint_mapped_period_ms, 100, 600000 };
 module_param_cb(mapped_period_ms, &pagehint_limited_ops, &mapped_limits, 0644);
-MODULE_PARM_DESC(mapped_period_ms, "mapped=1: time between two looks at a mapped page, in milliseconds, 100 to 600000; live; default 2000");
+MODULE_PARM_DESC(mapped_period_ms, "mapped=1, lazyfree=1: time between two looks at a mapped page, in milliseconds, 100 to 600000; live; default 2000");
 
 module_param_named(volatile_evict, pagehint_volatile_evicts, bool, 0644);
 MODULE_PARM_DESC(volatile_evict, "Page cache that the host dropped leaves the cache by itself, so that it is read again with readahead; 0: when it is next used; live; default 1");
@@ -454,11 +463,13 @@ static int find_mapped(void)
 	char why[PAGEHINT_WHY_BYTES] = "the kernel's symbols cannot be read";
 
 	cannot_unmap = cannot_cache || pagehint_mapped_check(why);
-	if (!cannot_unmap || !pagehint_mapped)
-		return 0;
-	if (!cannot_cache)
+	cannot_lazyfree = cannot_unmap || pagehint_lazyfree_check(why);
+	if (cannot_unmap && pagehint_mapped && !cannot_cache)
 		pr_warn("mapped page cache stays mapped (mapped=0): %s\n", why);
-	pagehint_mapped = false;
+	if (cannot_lazyfree && pagehint_lazyfree && !cannot_cache)
+		pr_warn("memory given up with MADV_FREE stays (lazyfree=0): %s\n", why);
+	pagehint_mapped &= !cannot_unmap;
+	pagehint_lazyfree &= !cannot_lazyfree;
 	return 0;
 }
 

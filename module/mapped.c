@@ -17,11 +17,15 @@
  * cannot be seen afterwards; the hot text around a hot page would look idle. What
  * that LRU's own aging clears shows in a folio's generation.
  *
+ * Memory that a program gave up with MADV_FREE is looked at in the same way, and
+ * then freed (module/lazyfree.c).
+ *
  * Hot pages that look idle cost a minor fault each, so the faults bound how much
  * is unmapped: whatever comes back is left alone for longer, and when too much
  * of what was unmapped lately does, less is unmapped.
  *
- * Lock order: folio lock > i_mmap_rwsem > page table lock, as in mm/rmap.c.
+ * Lock order: folio lock > i_mmap_rwsem or anon_vma lock > page table lock, as in
+ * mm/rmap.c.
  */
 #include <pagehint/log.h>
 
@@ -38,6 +42,7 @@
 #include <pagehint/checks.h>
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
+#include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
 #include <pagehint/table.h>
 #include <pagehint/volatile.h>
@@ -101,6 +106,13 @@ PAGEHINT_CALL_DEFINE(rmap_walk_call, no_walk);
 PAGEHINT_CALL_DEFINE(mapped_walk_call, no_mapping);
 PAGEHINT_CALL_DEFINE(try_to_unmap_call, no_unmap);
 
+/*
+ * mm/rmap.c folio_lock_anon_vma_read(): without mmap_lock nothing else keeps an
+ * anon_vma from being freed. The kernel takes its address as we do, so that under IBT
+ * it may be called by it.
+ */
+static typeof(((struct rmap_walk_control *)0)->anon_lock) anon_lock;
+
 /* ------------------------------------------------------------------------
  * One look
  */
@@ -108,8 +120,10 @@ PAGEHINT_CALL_DEFINE(try_to_unmap_call, no_unmap);
 enum use {
 	IDLE,
 	YOUNG,
-	/* Locked in memory, seen by another MMU, or written to and not yet known to be. */
-	NEVER_IDLE,
+	/* Written to, and not yet known to be */
+	WRITTEN,
+	/* Locked in memory, or seen by another MMU */
+	HELD,
 };
 
 /*
@@ -134,14 +148,16 @@ static bool look_at_mapping(struct folio *folio, struct vm_area_struct *vma,
 		bool dirty = walk.pte ? pte_dirty(*walk.pte) : pmd_dirty(*walk.pmd);
 
 		/* To the end, which gives the page table back. */
-		if ((vma->vm_flags & VM_LOCKED) || mm_has_notifiers(vma->vm_mm) || dirty)
-			*use = NEVER_IDLE;
-		if (*use == NEVER_IDLE)
+		if ((vma->vm_flags & VM_LOCKED) || mm_has_notifiers(vma->vm_mm))
+			*use = HELD;
+		else if (dirty)
+			*use = WRITTEN;
+		if (*use >= WRITTEN)
 			continue;
 		if (walk.pte ? pagehint_pte_clear_young(&walk) : pagehint_pmd_clear_young(&walk))
 			*use = YOUNG;
 	}
-	return *use != NEVER_IDLE;
+	return *use < WRITTEN;
 }
 
 static enum use look_at(struct folio *folio)
@@ -150,12 +166,13 @@ static enum use look_at(struct folio *folio)
 	struct rmap_walk_control control = {
 		.arg = &use,
 		.rmap_one = look_at_mapping,
+		.anon_lock = anon_lock,
 		.try_lock = true,
 	};
 
 	PAGEHINT_CALL(rmap_walk_call)(folio, &control);
 	if (control.contended)
-		return NEVER_IDLE;
+		return HELD;
 	if (use == YOUNG && pagehint_left_out("mapped_young"))
 		return IDLE;
 	if (use == YOUNG) {
@@ -166,11 +183,25 @@ static enum use look_at(struct folio *folio)
 	return use;
 }
 
+/**
+ * pagehint_try_to_unmap - unmap a folio as reclaim does
+ * @folio: locked, held by one reference; anonymous: off the LRU, not to be swapped
+ *
+ * Never with TTU_BATCH_FLUSH, which lets go of references before the TLBs are
+ * flushed.
+ *
+ * Context: the thread.
+ */
+void pagehint_try_to_unmap(struct folio *folio)
+{
+	PAGEHINT_CALL(try_to_unmap_call)(folio, TTU_SYNC | TTU_SPLIT_HUGE_PMD);
+}
+
 static void unmap(struct folio *folio, struct past *past)
 {
 	unsigned long pfn = folio_pfn(folio);
 
-	PAGEHINT_CALL(try_to_unmap_call)(folio, TTU_SYNC | TTU_SPLIT_HUGE_PMD);
+	pagehint_try_to_unmap(folio);
 	left--;
 	if (folio_mapped(folio))
 		return;
@@ -186,10 +217,18 @@ static void unmap(struct folio *folio, struct past *past)
 static bool look_locked(struct folio *folio, struct past *past)
 {
 	u16 generation = pagehint_folio_generation(folio) & GENERATION_MASK;
+	bool lazyfree = false;
 	enum use use;
 
 	switch (pagehint_volatile_refuses_mapped(folio)) {
 	case PAGEHINT_REFUSED_MAPPED:
+		if (!READ_ONCE(pagehint_mapped))
+			return true;
+		break;
+	case PAGEHINT_REFUSED_LAZYFREE:
+		if (!pagehint_lazyfree_may_go(folio))
+			return false;
+		lazyfree = true;
 		break;
 	/* These pass, without an event that would bring it back here. */
 	case PAGEHINT_REFUSED_UNEVICTABLE:
@@ -207,7 +246,9 @@ static bool look_locked(struct folio *folio, struct past *past)
 		past->idle = 0;
 	use = look_at(folio);
 	pagehint_count(PAGEHINT_MAPPED_LOOKED, 1);
-	if (use == NEVER_IDLE)
+	if (use == WRITTEN && lazyfree)
+		return false;
+	if (use >= WRITTEN)
 		pagehint_count(PAGEHINT_MAPPED_HELD, 1);
 	if (use == YOUNG)
 		pagehint_count(PAGEHINT_MAPPED_YOUNG, 1);
@@ -219,6 +260,8 @@ static bool look_locked(struct folio *folio, struct past *past)
 	}
 	if (past->idle < IDLE_LOOKS_AGAIN)
 		past->idle++;
+	if (lazyfree)
+		return past->idle < IDLE_LOOKS || pagehint_lazyfree_free(folio);
 	if (past->idle >= (past->came_back ? IDLE_LOOKS_AGAIN : IDLE_LOOKS) && left)
 		unmap(folio, past);
 	return true;
@@ -286,9 +329,10 @@ static bool begin(void)
 		return true;
 	pasts = vzalloc(pagehint_table.nr_bytes * sizeof(*pasts));
 	if (!pasts) {
-		pr_err("no memory to watch mapped pages (%lu KiB): mapped=0 now; free some and write 1 to the parameter mapped\n",
+		pr_err("no memory to watch mapped pages (%lu KiB): mapped=0 and lazyfree=0 now; free some and write 1 to them\n",
 		       pagehint_table.nr_bytes * sizeof(*pasts) >> 10);
 		WRITE_ONCE(pagehint_mapped, false);
+		WRITE_ONCE(pagehint_lazyfree, false);
 		return false;
 	}
 	nr_pasts = pagehint_table.nr_bytes;
@@ -325,7 +369,7 @@ static void adjust_budget(void)
  */
 void pagehint_mapped_round(bool (*stopping)(void))
 {
-	if (!READ_ONCE(pagehint_mapped)) {
+	if (!READ_ONCE(pagehint_mapped) && !READ_ONCE(pagehint_lazyfree)) {
 		pagehint_mapped_end();
 		return;
 	}
@@ -334,6 +378,7 @@ void pagehint_mapped_round(bool (*stopping)(void))
 	next_round = jiffies + msecs_to_jiffies(READ_ONCE(pagehint_mapped_period_ms));
 	adjust_budget();
 	left = budget;
+	pagehint_lazyfree_round();
 	cleared = false;
 	pagehint_candidates_mapped_each(look, stopping);
 	if (cleared && !pagehint_left_out("mapped_flush"))
@@ -352,7 +397,8 @@ int pagehint_mapped_check(char *why)
 	struct pagehint_symbol rmap = { .name = "rmap_walk" };
 	struct pagehint_symbol mapped = { .name = "page_vma_mapped_walk" };
 	struct pagehint_symbol unmap = { .name = "try_to_unmap" };
-	struct pagehint_symbol *symbols[] = { &rmap, &mapped, &unmap };
+	struct pagehint_symbol lock = { .name = "folio_lock_anon_vma_read" };
+	struct pagehint_symbol *symbols[] = { &rmap, &mapped, &unmap, &lock };
 	unsigned int i;
 
 	if (pagehint_resolve(symbols, ARRAY_SIZE(symbols)))
@@ -368,5 +414,6 @@ int pagehint_mapped_check(char *why)
 	PAGEHINT_CALL_SET(rmap_walk_call, rmap.address);
 	PAGEHINT_CALL_SET(mapped_walk_call, mapped.address);
 	PAGEHINT_CALL_SET(try_to_unmap_call, unmap.address);
+	anon_lock = (typeof(anon_lock))lock.address;
 	return 0;
 }

@@ -188,6 +188,10 @@ static int counters_show(struct seq_file *m, void *unused)
 		   pagehint_counter_sum(PAGEHINT_MAPPED_UNMAPPED));
 	seq_printf(m, "nr_mapped_came_back %llu\n",
 		   pagehint_counter_sum(PAGEHINT_MAPPED_CAME_BACK));
+	seq_printf(m, "nr_lazyfree_freed %llu\n",
+		   pagehint_counter_sum(PAGEHINT_LAZYFREE_FREED));
+	seq_printf(m, "nr_lazyfree_kept %llu\n",
+		   pagehint_counter_sum(PAGEHINT_LAZYFREE_KEPT));
 #ifdef PAGEHINT_TEST
 	seq_printf(m, "nr_mapped_not_stable %llu\n",
 		   pagehint_counter_sum(PAGEHINT_MAPPED_NOT_STABLE));

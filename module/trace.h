@@ -114,6 +114,21 @@ TRACE_EVENT(pagehint_unmap,
 	TP_printk("pfn=%#lx nr=%lu", __entry->pfn, __entry->nr)
 );
 
+/* After an idle folio that was given up with MADV_FREE was unmapped, before it is free. */
+TRACE_EVENT(pagehint_lazyfree,
+	TP_PROTO(unsigned long pfn, unsigned long nr),
+	TP_ARGS(pfn, nr),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned long, nr)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->nr = nr;
+	),
+	TP_printk("pfn=%#lx nr=%lu", __entry->pfn, __entry->nr)
+);
+
 /* After a run of dropped folios was taken out of the cache for readahead. */
 TRACE_EVENT(pagehint_evict,
 	TP_PROTO(unsigned long ino, pgoff_t first, unsigned long nr),

@@ -26,6 +26,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/hooks.h>
+#include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
 #include <pagehint/volatile.h>
 
@@ -154,6 +155,17 @@ static bool is_passing(enum pagehint_refusal refusal)
 	}
 }
 
+/*
+ * A folio that is not on the LRU may be on its way there, in a CPU's batch; after a
+ * drain it is there or not page cache at all. The mark that MADV_FREE leaves is on its
+ * way in the same manner.
+ */
+static bool is_in_batch(enum pagehint_refusal refusal)
+{
+	return refusal == PAGEHINT_REFUSED_NOT_LRU ||
+	       (refusal == PAGEHINT_REFUSED_ANONYMOUS && READ_ONCE(pagehint_lazyfree));
+}
+
 static bool is_going_offline(unsigned long pfn)
 {
 	return pfn >= offline_pfn && pfn < offline_end;
@@ -191,13 +203,11 @@ static void look(unsigned long pfn, bool again)
 	if (refusal == PAGEHINT_COMMITTED)
 		return;
 	pagehint_count(PAGEHINT_REFUSED_FIRST + refusal, 1);
-	/*
-	 * A folio that is not on the LRU may be on its way there, in a CPU's
-	 * batch; after a drain it is there or not page cache at all.
-	 */
 	if (refusal == PAGEHINT_REFUSED_MAPPED)
 		pagehint_mapped_found(pfn);
-	if (is_passing(refusal) || (refusal == PAGEHINT_REFUSED_NOT_LRU && !again))
+	if (refusal == PAGEHINT_REFUSED_LAZYFREE)
+		pagehint_candidate_mapped(pfn);
+	if (is_passing(refusal) || (!again && is_in_batch(refusal)))
 		pagehint_candidate_later(pfn);
 }
 
@@ -464,6 +474,7 @@ const char *pagehint_refusal_name(enum pagehint_refusal refusal)
 		[PAGEHINT_REFUSED_NOT_UPTODATE] = "not_uptodate",
 		[PAGEHINT_REFUSED_MAPPED] = "mapped",
 		[PAGEHINT_REFUSED_ANONYMOUS] = "anonymous",
+		[PAGEHINT_REFUSED_LAZYFREE] = "lazyfree",
 		[PAGEHINT_REFUSED_UNEVICTABLE] = "unevictable",
 		[PAGEHINT_REFUSED_FLAGS] = "flags",
 		[PAGEHINT_REFUSED_NOT_REGULAR] = "not_regular",

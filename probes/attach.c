@@ -56,7 +56,7 @@ static bool missing(const struct pagehint_hook *hook)
  */
 int pagehint_hooks_find(struct pagehint_hook *hooks, unsigned int nr)
 {
-	struct pagehint_symbol *symbols[12];
+	struct pagehint_symbol *symbols[16];
 	char why[PAGEHINT_WHY_BYTES];
 	unsigned int i, n = 0;
 	int err;

@@ -14,7 +14,8 @@
  *   mm_page_free                 where free memory is not hinted
  *
  *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap
- *   (6.12: folio_remove_rmap_ptes, folio_remove_rmap_pmd):
+ *   (6.12: folio_remove_rmap_ptes, folio_remove_rmap_pmd),
+ *   mark_page_lazyfree (6.12: folio_mark_lazyfree):
  *                                candidates
  *
  * A probe turns one event into one call of module/ and decides nothing, but for
@@ -34,6 +35,7 @@
 #include <compat/page_cache.h>
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
+#include <pagehint/lazyfree.h>
 #include <pagehint/volatile.h>
 
 /* ------------------------------------------------------------------------
@@ -269,6 +271,17 @@ static noinline __used void see_unmap(struct page *page)
  */
 PAGEHINT_DIRECT_UNMAP_STUB(direct_unmap, see_unmap);
 
+/* MADV_FREE, under the page table lock, for each page or huge page. */
+static void notrace probe_lazyfree(unsigned long ip, unsigned long parent_ip,
+				   struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct page *page = (struct page *)pagehint_ftrace_argument(fregs, 0);
+
+	if (READ_ONCE(pagehint_lazyfree))
+		pagehint_candidate(page_to_pfn(compound_head(page)));
+	pagehint_count(PAGEHINT_CALLS_LAZYFREE, 1);
+}
+
 static u64 calls_settle(void)
 {
 	return pagehint_counter_sum(PAGEHINT_CALLS_SETTLE);
@@ -298,6 +311,11 @@ static u64 calls_written(void)
 static u64 calls_unmap(void)
 {
 	return pagehint_counter_sum(PAGEHINT_CALLS_UNMAP);
+}
+
+static u64 calls_lazyfree(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_LAZYFREE);
 }
 
 static u64 calls_candidates(void)
@@ -360,6 +378,11 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.optional = true,
 		.probe = direct_unmap, .calls = calls_unmap,
 #endif
+	}, {
+		.target = PAGEHINT_LAZYFREE_TARGET, .name = "mark_page_lazyfree",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
+		.optional = true,
+		.probe = probe_lazyfree, .calls = calls_lazyfree,
 #ifdef PAGEHINT_TEST
 	}, {
 		.target = PAGEHINT_MAP_TARGET, .name = "page_add_file_rmap",

@@ -5,12 +5,14 @@
  *
  * 6.1: mm/filemap.c __filemap_get_folio(), filemap_get_read_batch() and
  * next_uptodate_page(); mm/migrate.c folio_migrate_mapping(), which copies
- * after it; mm/rmap.c page_remove_rmap(), page_add_file_rmap().
+ * after it; mm/rmap.c page_remove_rmap(), page_add_file_rmap(); mm/swap.c
+ * mark_page_lazyfree().
  *
  * 6.12: mm/filemap.c filemap_get_entry(), which all single lookups go through and
  * which does not sleep, filemap_get_read_batch() and next_uptodate_folio();
  * mm/util.c folio_mc_copy(), after which the mapping is moved; mm/rmap.c
- * folio_remove_rmap_ptes|pmd(), folio_add_file_rmap_ptes|pmd().
+ * folio_remove_rmap_ptes|pmd(), folio_add_file_rmap_ptes|pmd(); mm/swap.c
+ * folio_mark_lazyfree().
  */
 #ifndef _PAGEHINT_COMPAT_PAGE_CACHE_H
 #define _PAGEHINT_COMPAT_PAGE_CACHE_H
@@ -54,6 +56,7 @@
 #define PAGEHINT_UNMAP_HUGE_TARGET	"folio_remove_rmap_pmd"
 #define PAGEHINT_MAP_TARGET		"folio_add_file_rmap_ptes"
 #define PAGEHINT_MAP_HUGE_TARGET	"folio_add_file_rmap_pmd"
+#define PAGEHINT_LAZYFREE_TARGET	"folio_mark_lazyfree"
 
 /* There is no PG_error any more: who reads a page in keeps the result elsewhere. */
 static inline bool pagehint_folio_has_error(struct folio *folio)
@@ -89,6 +92,7 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 
 #define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
 #define PAGEHINT_MAP_TARGET		"page_add_file_rmap"
+#define PAGEHINT_LAZYFREE_TARGET	"mark_page_lazyfree"
 
 static inline bool pagehint_folio_has_error(struct folio *folio)
 {

@@ -15,8 +15,30 @@
 #include <linux/pgtable.h>
 #include <linux/rmap.h>
 #include <linux/smp.h>
+#include <linux/version.h>
 
 #include <asm/tlbflush.h>
+
+/* What mm/vmscan.c folio_isolate_lru() returns, and when it did nothing */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define PAGEHINT_ISOLATE_RESULT	int
+#define PAGEHINT_STILL_ON_LRU	(-EBUSY)
+#else
+#define PAGEHINT_ISOLATE_RESULT	bool
+#define PAGEHINT_STILL_ON_LRU	false
+#endif
+
+/**
+ * pagehint_folio_is_held - has anybody but its page tables and we a reference?
+ * @folio: anonymous, not in the swap cache, held by one reference
+ *
+ * The number of mappings of a large folio is not for modules to know: no is said.
+ */
+static inline bool pagehint_folio_is_held(struct folio *folio)
+{
+	return !folio_test_large(folio) &&
+	       folio_ref_count(folio) != atomic_read(&folio->_mapcount) + 2;
+}
 
 /**
  * pagehint_folio_generation - where a folio stands on the multi-generational LRU

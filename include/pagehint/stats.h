@@ -50,6 +50,8 @@ enum pagehint_counter {
 	PAGEHINT_MAPPED_HELD,		/* that found them locked, or in use otherwise */
 	PAGEHINT_MAPPED_UNMAPPED,	/* frames unmapped, as nobody used them */
 	PAGEHINT_MAPPED_CAME_BACK,	/* folios of those that were mapped again */
+	PAGEHINT_LAZYFREE_FREED,	/* frames given up with MADV_FREE, freed */
+	PAGEHINT_LAZYFREE_KEPT,		/* folios of those that were in use after all */
 	PAGEHINT_HYPERCALLS,		/* backend kvm: calls */
 	PAGEHINT_HINTED,		/* free frames the host was told of */
 	PAGEHINT_CLAIMED,		/* frames claimed for that, and put back */
@@ -70,6 +72,7 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_FAULT,
 	PAGEHINT_CALLS_WRITTEN,
 	PAGEHINT_CALLS_UNMAP,
+	PAGEHINT_CALLS_LAZYFREE,
 	PAGEHINT_DISCARD_FAULTS,	/* accesses that a getter should have seen first */
 	PAGEHINT_DISCARD_REDONE,	/* and that were redone */
 	PAGEHINT_DISCARD_ERRORS,	/* or ended with an error */
@@ -82,7 +85,7 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_MAP,		/* test build */
 	PAGEHINT_MAPPED_NOT_STABLE,	/* folios that were mapped while volatile */
 	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */
-	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 15,
+	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 16,
 	PAGEHINT_NR_COUNTERS,
 };
 
