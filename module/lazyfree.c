@@ -89,8 +89,8 @@ static bool isolate(struct folio *folio)
 		folio_add_lru(folio);
 		return false;
 	}
-	if (!pagehint_left_out("lazyfree_active"))
-		folio_clear_active(folio);
+	/* A page that is freed active is a bad one, to a kernel that looks. */
+	folio_clear_active(folio);
 	return true;
 }
 

@@ -8,7 +8,7 @@
  *	page five times a second; written wrote a word to each page at once; locked
  *	has it in mlock(), pinned in a pipe, forked in a child that was forked before.
  *	Then says how many pages were freed, and verifies the others.
- *   lazycheck race MIB SECONDS SEED
+ *   lazycheck race PAGES SECONDS SEED
  *	Gives memory up, reads it for a while, and writes to it while it is being
  *	freed.
  *   lazycheck stress SECONDS PROCESSES MIB SEED
@@ -276,7 +276,7 @@ static int hold(char **arguments)
 
 static int race(char **arguments)
 {
-	struct memory memory = make(strtoul(arguments[0], NULL, 0) * MIB, false);
+	struct memory memory = make(strtoul(arguments[0], NULL, 0) * PAGE_BYTES, false);
 	double end = now() + strtod(arguments[1], NULL);
 	uint64_t random = pattern_mix(strtoull(arguments[2], NULL, 0));
 	size_t rounds = 0, freed = 0, sum = 0;
@@ -286,14 +286,14 @@ static int race(char **arguments)
 			fill_page(&memory, i, random + 1);
 		give_up(&memory, 0, memory.nr);
 		/* Twice seen in use, the kernel holds it for active. */
-		for (unsigned int i = 0; i < 8; i++) {
+		for (unsigned int i = 0; i < 5; i++) {
 			sum += count_zeros(&memory);
 			usleep(100000);
 		}
 		/* At random, until each was written to, or is gone. */
 		for (size_t i = 0; i < memory.nr; i++) {
 			random = pattern_mix(random + i);
-			usleep(random % (2000000 / memory.nr));
+			usleep(random % (1500000 / memory.nr));
 			write_word(&memory, random % memory.nr, random | 1);
 		}
 		verify(&memory, "written while it was freed");
@@ -481,7 +481,7 @@ int main(int argc, char **argv)
 		return stress(argv + 2);
 	fprintf(stderr,
 		"usage: lazycheck hold idle|huge|used|written|locked|pinned|forked MIB SEED\n"
-		"       lazycheck race MIB SECONDS SEED\n"
+		"       lazycheck race PAGES SECONDS SEED\n"
 		"       lazycheck stress SECONDS PROCESSES MIB SEED\n");
 	return 2;
 }
