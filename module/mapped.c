@@ -194,7 +194,12 @@ static enum use look_at(struct folio *folio)
  */
 void pagehint_try_to_unmap(struct folio *folio)
 {
-	PAGEHINT_CALL(try_to_unmap_call)(folio, TTU_SYNC | TTU_SPLIT_HUGE_PMD);
+	enum ttu_flags flags = TTU_SYNC;
+
+	/* Or else the kernel takes the entry for one of a page table. */
+	if (!pagehint_left_out("mapped_split"))
+		flags |= TTU_SPLIT_HUGE_PMD;
+	PAGEHINT_CALL(try_to_unmap_call)(folio, flags);
 }
 
 static void unmap(struct folio *folio, struct past *past)

@@ -6,7 +6,9 @@
  *	Fills FILE unless it is there, maps it, verifies it, says "ready", and
  *	until SIGTERM: KIND idle leaves it alone, hot reads a word of each page
  *	five times a second, spin without end, locked and onfault have it in mlock() and mlock2(),
- *	lockall in mlockall(). Then says how many page faults it had meanwhile,
+ *	lockall in mlockall(), huge maps it by huge pages as far as the kernel does that and
+ *	leaves it alone, partlocked maps it so and then has one page of each 2 MiB in mlock(),
+ *	which it reads as hot does. Then says how many page faults it had meanwhile,
  *	and verifies all of it again.
  *   mapcheck stress DIRECTORY SECONDS PROCESSES MIB SEED
  *	PROCESSES that use mappings of the same files in every way that a program
@@ -16,132 +18,19 @@
  * Exit status: 0, or 1 if any word was wrong, or 2 if it could not run.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "pattern.h"
+#include "mapcheck-hold.h"
 
-#define MIB		(1UL << 20)
-#define PAGE_BYTES	4096UL
-#define PIPE_BYTES	(64UL << 10)
 #define NR_FILES	4
 #define NR_HELD		6
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "mapcheck: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(error));
-	va_end(args);
-	_exit(2);
-}
-
-static void need(bool good, const char *what)
-{
-	if (!good)
-		die("%s", what);
-}
-
-static void *map(int fd, size_t bytes, int protection, int flags)
-{
-	void *memory = mmap(NULL, bytes, protection, flags, fd, 0);
-
-	need(memory != MAP_FAILED, "mmap");
-	return memory;
-}
-
-static void fill_file(const char *path, size_t bytes, uint64_t key)
-{
-	static uint64_t words[PIPE_BYTES / sizeof(uint64_t)];
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-
-	need(fd >= 0, path);
-	for (size_t at = 0; at < bytes; at += sizeof(words)) {
-		pattern_fill(words, sizeof(words), key, at);
-		need(write(fd, words, sizeof(words)) == (ssize_t)sizeof(words), "write");
-	}
-	need(!fsync(fd), "fsync");
-	close(fd);
-}
-
-/* ------------------------------------------------------------------------
- * hold
- */
-
-static long faults(void)
-{
-	struct rusage usage;
-
-	need(!getrusage(RUSAGE_SELF, &usage), "getrusage");
-	return usage.ru_minflt + usage.ru_majflt;
-}
-
-static int hold(char **arguments)
-{
-	const char *kind = arguments[0], *path = arguments[1];
-	size_t bytes = strtoul(arguments[2], NULL, 0) * MIB;
-	uint64_t key = pattern_mix(strtoull(arguments[3], NULL, 0)), wrong;
-	const bool is_spinning = !strcmp(kind, "spin");
-	const bool is_hot = is_spinning || !strcmp(kind, "hot");
-	volatile uint64_t *memory;
-	uint64_t sum = 0;
-	long before;
-	int fd;
-
-	if (access(path, F_OK))
-		fill_file(path, bytes, key);
-	fd = open(path, O_RDONLY);
-	need(fd >= 0, path);
-	memory = map(fd, bytes, PROT_READ, MAP_SHARED);
-	if (!strcmp(kind, "locked"))
-		need(!mlock((void *)memory, bytes), "mlock");
-	if (!strcmp(kind, "onfault"))
-		need(!mlock2((void *)memory, bytes, MLOCK_ONFAULT), "mlock2");
-	if (!strcmp(kind, "lockall"))
-		need(!mlockall(MCL_CURRENT | MCL_FUTURE), "mlockall");
-	wrong = pattern_verify((uint64_t *)memory, bytes, key, 0, path);
-	signal(SIGTERM, on_term);
-	printf("ready\n");
-	fflush(stdout);
-	for (before = faults(); !stop;) {
-		for (size_t at = 0; is_hot && at < bytes; at += PAGE_BYTES)
-			sum += memory[at / sizeof(*memory)];
-		if (!is_spinning)
-			usleep(200000);
-	}
-	printf("%s: %ld faults\n", kind, faults() - before);
-	wrong += pattern_verify((uint64_t *)memory, bytes, key, 0, path);
-	return wrong || (is_hot && !sum);
-}
 
 /* ------------------------------------------------------------------------
  * stress
