@@ -44,11 +44,17 @@ debian_sources()
 		printf 'deb %s %s %s-security main\n' "$options" "$security" "$suite"
 }
 
-# debian_open SUITE ARCH: use this suite from here on; downloads its lists
+# debian_open SUITE ARCH: use this suite from here on; downloads its lists. Until the process
+# ends, another one that wants packages for the same cache waits.
 debian_open()
 {
 	local state=$cache/apt/$1-$2
 
+	mkdir -p "$cache/apt"
+	if [ -z "${debian_lock:-}" ]; then
+		exec {debian_lock}>"$cache/apt/lock"
+		flock -n "$debian_lock" || { step "waiting for another download"; flock "$debian_lock"; }
+	fi
 	mkdir -p "$state"/{lists/partial,archives/partial,parts}
 	: >"$state/status"
 	debian_sources "$1" "$2" >"$state/sources.list"
@@ -108,7 +114,8 @@ debian_source()
 	local directory=$1 package=$2 state=${APT_CONFIG%/apt.conf} sources
 
 	sources=$state/parts/source.list
-	[ -e "$sources" ] || sed 's/^deb /deb-src /; q' "$state/sources.list" >"$sources"
+	# Not what a run that was interrupted left
+	sed 's/^deb /deb-src /; q' "$state/sources.list" >"$sources"
 	step "download the source of $package"
 	quiet apt-source-update.log apt-get -q update
 	mkdir -p "$directory"
