@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the scenarios of pagerace.c work on: one file whose every word is known,
+ * What the scenarios of pagerace.c and movecheck.c work on: one file whose every word is known,
  * the module under test, whose host drops the file's pages, and pagerace.ko,
- * which does what user space cannot. One program, cut in two.
+ * which does what user space cannot.
  */
 #ifndef TESTS_PAGERACE_FILE_H
 #define TESTS_PAGERACE_FILE_H
@@ -29,7 +29,9 @@
 #define MAX_PAGES	4096U
 #define BATCH		15U	/* PAGEVEC_SIZE: pages of one batch for reading */
 #define KEY		1
+#ifndef PATIENCE_S
 #define PATIENCE_S	20.0
+#endif
 
 static const char *path;
 static int fd = -1;
@@ -48,7 +50,7 @@ static void die(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	fprintf(stderr, "pagerace: ");
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	vfprintf(stderr, format, args);
 	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
 	va_end(args);

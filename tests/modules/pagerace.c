@@ -181,6 +181,55 @@ static int migrate(struct address_space *mapping, struct pagerace *race)
 }
 
 /* ------------------------------------------------------------------------
+ * Contiguous allocation, as for huge pages of 1 GiB and for devices (CMA)
+ */
+
+/* Frames: as many as can be had around a page without much that cannot be moved */
+#define CONTIG_FRAMES	64UL
+
+static unsigned long frame_of(struct address_space *mapping, unsigned long index)
+{
+	struct folio *folio;
+	unsigned long pfn = 0;
+
+	rcu_read_lock();
+	folio = xa_load(&mapping->i_pages, index);
+	if (folio && !xa_is_value(folio))
+		pfn = page_to_pfn(folio_file_page(folio, index));
+	rcu_read_unlock();
+	return pfn;
+}
+
+static bool take_contiguous(unsigned long pfn, unsigned long nr)
+{
+	if (!pfn_to_online_page(pfn) ||
+	    alloc_contig_range(pfn, pfn + nr, MIGRATE_MOVABLE, GFP_KERNEL | __GFP_NOWARN))
+		return false;
+	free_contig_range(pfn, nr);
+	return true;
+}
+
+/* Each page once, wherever it is by then: it may have been moved with one before it. */
+static int contig(struct address_space *mapping, struct pagerace *race)
+{
+	unsigned long i;
+
+	for (i = race->index; i < race->index + race->count; i++) {
+		unsigned long pfn = frame_of(mapping, i);
+
+		if (!pfn)
+			continue;
+		if (!(i % CONTIG_FRAMES) &&
+		    take_contiguous(ALIGN_DOWN(pfn, CONTIG_FRAMES), CONTIG_FRAMES))
+			race->done += CONTIG_FRAMES;
+		else if (frame_of(mapping, i) == pfn && take_contiguous(pfn, 1))
+			race->done++;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
  * Lookup in NMI, where one CPU can send another one an NMI
  */
 
@@ -290,6 +339,8 @@ static int run(unsigned int command, struct address_space *mapping,
 		return unlock(mapping, race);
 	case PAGERACE_MIGRATE:
 		return migrate(mapping, race);
+	case PAGERACE_CONTIG:
+		return contig(mapping, race);
 	case PAGERACE_NMI:
 		return in_nmi_of_cpu(mapping, race);
 	default:

@@ -18,7 +18,7 @@ struct pagerace {
 	__u64 dirty;		/* PEEK: of those; DIRTY: pages overwritten */
 	__u64 large;		/* PEEK: of those, in large folios */
 	__u64 met;		/* DIRTY: while locked; NMI: while frozen */
-	__u64 done;		/* MIGRATE: pages moved; NMI: lookups that found the page */
+	__u64 done;		/* MIGRATE: pages moved; NMI: pages found; CONTIG: frames taken */
 };
 
 /* Looks at the page cache without any of the functions that pagehint hooks */
@@ -32,5 +32,8 @@ struct pagerace {
 #define PAGERACE_MIGRATE _IOWR('p', 6, struct pagerace)
 /* Looks the pages up in an NMI on another CPU, as a profiler does for a build ID */
 #define PAGERACE_NMI	_IOWR('p', 5, struct pagerace)
+
+/* Takes the frames in which the pages lie, by contiguous allocation, and gives them back */
+#define PAGERACE_CONTIG	_IOWR('p', 7, struct pagerace)
 
 #endif /* TESTS_PAGERACE_H */

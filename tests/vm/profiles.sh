@@ -137,3 +137,11 @@ profile_races()
 	profile_disks
 	vm_cmdline="movablecore=384M nokaslr"
 }
+
+# The same with two nodes, each with a CPU of its own
+profile_numa_races()
+{
+	profile_races
+	vm_smp=2,sockets=2
+	vm_nodes=2
+}

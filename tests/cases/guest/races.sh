@@ -7,7 +7,8 @@
 #
 #   race_set NAME	what the test is:
 #	rule		rule or hook that is left out in the second half
-#	scenario	of tests/guest/pagerace.c
+#	program		pagerace, or movecheck for move_WAY: mapped pages that are moved
+#	scenario	of it (tests/guest)
 #	fs		the file system: xfs where nothing speaks against it, as
 #			the programs that this guest runs are on ext4; ext4
 #			where readers and writers must not exclude each other; slow:
@@ -22,8 +23,14 @@
 
 race_set()
 {
+	program=pagerace
 	fs=xfs
 	options=
+	case $1 in
+	move_*)
+		program=movecheck scenario=${1#move_}
+		options="mapped=1 mapped_period_ms=100" ;;
+	esac
 	case $1 in
 	readers_page)	# two readers of one dropped page
 		rule=exclusive_recovery scenario=readers_page rounds=3 met="delays_met 10"
@@ -59,6 +66,21 @@ race_set()
 	writeback)	# writeback ends while its folio would be frozen
 		rule=writeback_test scenario=writeback fs=slow rounds=20 met="refused writeback 20"
 		options="delay_at=frozen delay_us=40000" ;;
+	move_contig)	# frees what is clean instead of moving it
+		rule=mm_page_free_volatile rounds=3 met="scenario 300"
+		options="$options unused=0" ;;
+	move_compact)	# copies from frames that the host dropped
+		rule=folio_migrate_mapping rounds=2 met="scenario 300" ;;
+	move_hugepages)	# the same, and reclaim
+		rule=next_uptodate_page rounds=2 met="scenario 300" ;;
+	move_offline)	# its notifier makes stable before anything is moved
+		rule=next_uptodate_page rounds=2 met="scenario 300" ;;
+	move_nodes)	# by page tables: what is found there is stable
+		rule=next_uptodate_page rounds=12 met="scenario 1000" ;;
+	move_balance)
+		rule=next_uptodate_page rounds=4 met="scenario 100" ;;
+	move_huge)	# huge pages of the page cache, split while mapped and while dropped
+		rule=next_uptodate_page rounds=4 met="scenario 4096" ;;
 	*)	fail "no race '$1'" ;;
 	esac
 }
@@ -85,10 +107,10 @@ race_prepare()
 	rm -f "/$fs/race"
 }
 
-# race_run ROUNDS: its output in /tmp/race.out, its status as pagerace's
+# race_run ROUNDS: its output in /tmp/race.out, its status as the program's
 race_run()
 {
-	pagerace "$scenario" "/$fs/race" "$1" >/tmp/race.out 2>&1
+	$program "$scenario" "/$fs/race" "$1" >/tmp/race.out 2>&1
 }
 
 # evidence KIND [NAME] NUMBER: fails where the race was not met
@@ -117,6 +139,8 @@ race_kept()
 	# shellcheck disable=SC2086 # its words
 	evidence $met
 	[ "$(frames illegal)" = 0 ] || fail "illegal states"
+	[ "$(counter nr_mapped_not_stable)" = 0 ] ||
+		fail "$(counter nr_mapped_not_stable) times a volatile page was mapped"
 	set_parameter delay_us 0
 	unload
 	pagerace read "/$fs/race" || fail "not readable afterwards"
