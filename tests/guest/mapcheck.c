@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 		return 0;
 	if (argc == 2 && !strcmp(argv[1], "probed"))
 		return call_probed();
-	fprintf(stderr, "usage: mapcheck hold idle|hot|spin|locked|onfault|lockall FILE MIB SEED\n"
+	fprintf(stderr, "usage: mapcheck hold KIND FILE MIB SEED\n"
 		"       mapcheck stress DIRECTORY SECONDS PROCESSES MIB SEED\n"
 		"       mapcheck leaks DIRECTORY\n");
 	return 2;
