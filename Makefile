@@ -13,6 +13,8 @@ SHELL := /bin/bash
 ARCH ?= amd64
 # Kernels of tests/vm/kernels that modules are built for and tested on
 KERNELS ?= 6.1-$(ARCH)
+# ... and those that cases run in; KERNELS alone, if it is given
+VM_KERNELS ?= $(KERNELS) $(if $(filter file,$(origin KERNELS)),$(if $(filter amd64,$(ARCH)),6.12-amd64))
 # TEST=1: modules with test parameters (fail_at, leave_out), never to be installed
 TEST ?=
 
@@ -122,7 +124,8 @@ vm: guest-root
 vm: modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp \
     $(PAGEHINTD_PROGRAMS)
 
-test-vm: vm ## cases in guests (tests/cases/table); CASES="a b": only these; LONG=1: all
+test-vm: ## cases in guests (tests/cases/table) of VM_KERNELS; CASES="a b": only these; LONG=1: all
+	@$(MAKE) --no-print-directory vm KERNELS="$(VM_KERNELS)"
 	@tests/vm/run $(if $(LONG),--long) $(CASES)
 
 check: setup-build setup-check kernels ## style, sparse, compiler warnings, short unit tests (not with STYLE=1)

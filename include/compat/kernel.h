@@ -12,15 +12,12 @@
 #define PAGEHINT_KERNEL_IS(major, minor) \
 	(LINUX_VERSION_CODE >> 8 == ((major) << 8) + (minor))
 
-/* 6.12: not yet proved, so only for tests. */
-#ifdef PAGEHINT_TEST
-#define PAGEHINT_KERNEL_IS_TESTED	PAGEHINT_KERNEL_IS(6, 12)
-#else
-#define PAGEHINT_KERNEL_IS_TESTED	0
+#if !PAGEHINT_KERNEL_IS(6, 1) && !PAGEHINT_KERNEL_IS(6, 12)
+#error "pagehint: this kernel is not supported; supported are 6.1 and 6.12 (docs/status.md)"
 #endif
 
-#if !PAGEHINT_KERNEL_IS(6, 1) && !PAGEHINT_KERNEL_IS_TESTED
-#error "pagehint: this kernel is not supported; supported is 6.1 (docs/status.md)"
+#if PAGEHINT_KERNEL_IS(6, 12) && defined(CONFIG_S390)
+#error "pagehint: Linux 6.12 is not supported on s390x; 6.1 is (docs/status.md)"
 #endif
 
 #ifndef CONFIG_TRACEPOINTS

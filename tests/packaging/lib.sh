@@ -6,7 +6,7 @@
 # that nothing of a test is left on the machine that runs it.
 
 kernel=6.1-amd64
-other_kernel=6.12.0-0-fake	# outside the supported range
+other_kernel=6.16.0-0-fake	# outside the supported range
 next_kernel=6.1.0-999-amd64	# inside, another ABI
 release=$(cat "$cache/kernels/$kernel/release")
 headers=$cache/kernels/$kernel/headers
