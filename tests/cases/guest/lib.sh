@@ -18,8 +18,10 @@ seed=$(date +%s)
 # What this kernel calls functions that are hooked (include/compat/)
 # shellcheck disable=SC2034 # for the cases
 case $(uname -r) in
-6.1.*)	bulk_function=__alloc_pages_bulk map_function=page_add_file_rmap ;;
-*)	bulk_function=alloc_pages_bulk_noprof map_function=folio_add_file_rmap_ptes ;;
+6.1.*)	bulk_function=__alloc_pages_bulk map_function=page_add_file_rmap
+	lazyfree_function=mark_page_lazyfree ;;
+*)	bulk_function=alloc_pages_bulk_noprof map_function=folio_add_file_rmap_ptes
+	lazyfree_function=folio_mark_lazyfree ;;
 esac
 
 hostile=loop
