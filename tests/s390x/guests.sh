@@ -53,6 +53,7 @@ profile_essa()           { essa_guest on $essa_rates; }
 profile_essa_off()       { essa_guest off $essa_rates; }
 profile_essa_off_small() { profile_small; essa_guest off $essa_rates; }
 profile_essa_gone()      { essa_guest on random-volatile=400000; }
+profile_essa_off_gone()  { essa_guest off random-volatile=400000; }
 profile_essa_disks()     { profile_disks; essa_guest on $essa_rates; }
 profile_essa_off_disks() { profile_disks; essa_guest off $essa_rates; }
 profile_essa_races()     { profile_large_blocks; essa_guest on random-volatile=400000; }

@@ -6,7 +6,8 @@
 #
 #   file_load_start DIRECTORY   the part in the background
 #   file_load_round DIRECTORY [PART...]   the foreground, once; fails on any wrong
-#                               content. Parts: trees fio_verify compile stress_files
+#                               content. Parts: trees fio_verify compile stress_files;
+#                               shorter: fio_some compile_some stress_some
 #   file_load_finish            ends the background; sets file_load_text
 #
 # In the background: cachecheck and fsx, a cgroup at its limit that reclaims
@@ -168,12 +169,23 @@ compiled()
 
 fio_verify()
 {
+	fio_files "$1" 24m 32m
+}
+
+fio_some()
+{
+	fio_files "$1" 12m 12m
+}
+
+# fio_files DIRECTORY SIZE IO_SIZE
+fio_files()
+{
 	local engine
 
 	mkdir -p "$1/fio"
 	for engine in psync mmap; do
 		fio --name=$engine --directory="$1/fio" --ioengine=$engine --rw=randrw --bs=4k-64k \
-			--size=24m --io_size=32m --verify=crc32c --verify_fatal=1 --do_verify=1 \
+			--size="$2" --io_size="$3" --verify=crc32c --verify_fatal=1 --do_verify=1 \
 			--verify_backlog=256 --fsync=64 --thread --numjobs=1 --randseed="$seed" \
 			--output-format=terse || return
 	done
@@ -183,8 +195,19 @@ fio_verify()
 
 stress_files()
 {
+	stress_ng_files "$1" 12
+}
+
+stress_some()
+{
+	stress_ng_files "$1" 6
+}
+
+# stress_ng_files DIRECTORY SECONDS
+stress_ng_files()
+{
 	mkdir -p "$1/stress"
-	stress-ng --timeout 12 --temp-path "$1/stress" --verify --oomable --metrics-brief \
+	stress-ng --timeout "$2" --temp-path "$1/stress" --verify --oomable --metrics-brief \
 		--hdd 1 --hdd-bytes 8M --seek 1 --seek-size 8M --fallocate 1 --fallocate-bytes 8M \
 		--sendfile 1 --splice 1 --readahead 1 \
 		--readahead-bytes 8M --mmap 1 --mmap-file --mmap-bytes 8M --mmapfork 1 --mlock 1 \

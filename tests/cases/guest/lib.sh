@@ -218,11 +218,16 @@ expect_refused()
 	nothing_left
 }
 
-# Memory load in the background, contents verified; $1 seconds, $2 MiB.
+# Memory load in the background, contents verified; $1 seconds, $2 MiB, niced by $3.
 load_start()
 {
 	mkdir -p /disk/load /tmp/load
-	memload stress "$1" 2 "$2" "$seed" /tmp/load /disk/load >/tmp/memload.out 2>&1 &
+	(
+		# $$ is not the subshell.
+		read -r pid _ </proc/self/stat
+		renice -n "${3:-0}" -p "$pid" >/dev/null
+		exec memload stress "$1" 2 "$2" "$seed" /tmp/load /disk/load
+	) >/tmp/memload.out 2>&1 &
 	load_pid=$!
 }
 
