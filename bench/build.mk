@@ -3,7 +3,7 @@
 # The bench: figures beside those of what people use today (docs/bench.md).
 
 BENCH_PROGRAMS := $(BUILD)/bench/memwatch $(BUILD)/bench/idleguest \
-	$(addprefix $(BUILD)/bench/guest/,fragment cputime taskcost readcost cacheread)
+	$(addprefix $(BUILD)/bench/guest/,fragment cputime taskcost taskexit readcost cacheread)
 
 $(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
 	@mkdir -p $(@D)
@@ -13,6 +13,11 @@ $(BUILD)/bench/%: bench/%.c include/uapi/pagehint.h | setup-build
 $(BUILD)/bench/guest/%: bench/guest/%.c bench/guest/ticks.h tests/guest/pattern.h | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -Itests/guest -static -o $@ $<
+
+# The one with a library: that of the guest's disk (tests/vm/fetch-root)
+$(BUILD)/bench/guest/taskexit: bench/guest/taskexit.c | setup-build
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -o $@ $<
 
 $(BUILD)/bench/guest-s390x/%: bench/guest/%.c bench/guest/ticks.h | setup-s390x
 	@mkdir -p $(@D)

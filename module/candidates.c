@@ -20,9 +20,11 @@
 
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/vmalloc.h>
 
+#include <compat/ftrace.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
 #include <pagehint/volatile.h>
@@ -41,6 +43,16 @@ struct map {
 static struct map maps[4];
 static unsigned int present;
 static unsigned long nr_frames;
+
+/* What pagehint_candidate() would find first, for the probe at page_remove_rmap */
+struct pagehint_screen pagehint_candidate_screen;
+
+/* The map changes, not its size: who sees the one before is as early as that. */
+static void take_turns(unsigned int next)
+{
+	WRITE_ONCE(present, next);
+	WRITE_ONCE(pagehint_candidate_screen.bits, maps[next].frames);
+}
 
 static void set_in(struct map *map, unsigned long pfn)
 {
@@ -166,7 +178,7 @@ void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn))
 	 * looked at: it keeps until that one's next turn.
 	 */
 	if (!later)
-		WRITE_ONCE(present, !present);
+		take_turns(!present);
 }
 
 /* Return: whether any is left. */
@@ -214,6 +226,7 @@ void pagehint_candidates_close(void)
 	unsigned int i;
 
 	nr_frames = 0;
+	pagehint_candidate_screen.nr = 0;
 	for (i = 0; i < ARRAY_SIZE(maps); i++) {
 		vfree(maps[i].frames);
 		vfree(maps[i].chunks);
@@ -244,5 +257,9 @@ int pagehint_candidates_open(void)
 		}
 	}
 	nr_frames = nr;
+	take_turns(present);
+	pagehint_candidate_screen.never = BIT(PG_swapbacked);
+	pagehint_candidate_screen.pages = (unsigned long)pfn_to_page(0);
+	pagehint_candidate_screen.nr = nr;
 	return 0;
 }

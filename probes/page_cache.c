@@ -267,9 +267,10 @@ static noinline __used void see_unmap(struct page *page)
 
 /*
  * This one runs for every page of every process that exits: anonymous pages,
- * and pages that are mapped elsewhere too, are passed in five instructions.
+ * and pages that are mapped elsewhere too, are passed in five instructions, and those
+ * that are candidates already in a dozen more.
  */
-PAGEHINT_DIRECT_UNMAP_STUB(direct_unmap, see_unmap);
+PAGEHINT_DIRECT_UNMAP_STUB(direct_unmap, see_unmap, pagehint_candidate_screen);
 
 /* MADV_FREE, under the page table lock, for each page or huge page. */
 static void notrace probe_lazyfree(unsigned long ip, unsigned long parent_ip,

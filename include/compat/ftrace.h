@@ -100,17 +100,38 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	asm(".set " #entry ", " #function "\n")
 #endif
 
+/**
+ * struct pagehint_screen - bits of frames, for code that is no C
+ * @pages: where the array of all struct page would begin
+ * @nr: frames below this have a bit
+ * @bits: one for each
+ * @never: flags of a page that make its bit useless
+ */
+struct pagehint_screen {
+	unsigned long pages;
+	unsigned long nr;
+	unsigned long *bits;
+	unsigned long never;
+};
+
 /*
  * A direct call that only looks at a page whose mapping goes, and lets the
  * function go on: at page_remove_rmap(page, ...). Anonymous pages (bit 0 of the
- * mapping) and pages that several others map are not worth a call.
+ * mapping) and pages that several others map are not worth a call. Nor, on x86, is one
+ * whose bit is set in @screen, a struct pagehint_screen, or never will be.
  */
 #ifdef CONFIG_X86_64
 #define PAGEHINT_PAGE_MAPPING	"24"
 #define PAGEHINT_PAGE_MAPCOUNT	"48"
-#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function)			\
+#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function, screen)		\
 	static_assert(offsetof(struct page, mapping) == 24);		\
 	static_assert(offsetof(struct page, _mapcount) == 48);		\
+	static_assert(sizeof(struct page) == 64);			\
+	static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));		\
+	static_assert(offsetof(struct pagehint_screen, nr) == 8);	\
+	static_assert(offsetof(struct pagehint_screen, bits) == 16);	\
+	static_assert(offsetof(struct pagehint_screen, never) == 24);	\
+	static_assert(offsetof(struct page, flags) == 0);		\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
 	    ".balign 16\n"						\
@@ -121,6 +142,20 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	    "	jnz 1f\n"						\
 	    "	cmpl $1, " PAGEHINT_PAGE_MAPCOUNT "(%rdi)\n"		\
 	    "	jg 1f\n"						\
+	    "	movq " #screen "+24(%rip), %rax\n"			\
+	    "	testq %rax, (%rdi)\n"					\
+	    "	jnz 1f\n"						\
+	    "	movq %rdi, %rax\n"					\
+	    "	subq " #screen "(%rip), %rax\n"			\
+	    "	sarq $6, %rax\n"					\
+	    "	cmpq " #screen "+8(%rip), %rax\n"			\
+	    "	jae 1f\n"						\
+	    "	movq " #screen "+16(%rip), %r10\n"			\
+	    "	movq %rax, %r11\n"					\
+	    "	shrq $6, %r11\n"					\
+	    "	movq (%r10,%r11,8), %r11\n"				\
+	    "	btq %rax, %r11\n"					\
+	    "	jc 1f\n"						\
 	    "	push %rdi\n"						\
 	    "	push %rsi\n"						\
 	    "	push %rdx\n"						\
@@ -143,7 +178,7 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
  * address is kept where the function itself will keep it, in its caller's frame, so that
  * stacks can be read.
  */
-#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function)			\
+#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function, screen)		\
 	static_assert(offsetof(struct page, mapping) == 24);		\
 	static_assert(offsetof(struct page, _mapcount) == 48);		\
 	static_assert(offsetof(struct stack_frame, gprs[8]) == 136);	\

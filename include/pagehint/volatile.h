@@ -118,6 +118,8 @@ void pagehint_volatile_each_dropped(void (*found)(unsigned long pfn),
 void pagehint_volatile_evict(unsigned long pfn);
 
 /* module/candidates.c */
+struct pagehint_screen;
+extern struct pagehint_screen pagehint_candidate_screen;
 int pagehint_candidates_open(void);
 void pagehint_candidates_close(void);
 void pagehint_candidate(unsigned long pfn);
