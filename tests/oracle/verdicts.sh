@@ -128,11 +128,11 @@ paths_verdict()
 stacks_verdict()
 {
 	local function least met text='' splice=filemap_splice_read incore=filemap_get_incore_folio
-	local written=100
+	local written=50 cut=20
 
-	# Files that were written have large folios on XFS from 6.6 on: there are fewer.
+	# Files that were written have large folios on XFS from 6.6 on: there are fewer folios.
 	case $kernel in
-	6.1-*)	splice=generic_file_splice_read incore=find_get_incore_page written=300 ;;
+	6.1-*)	splice=generic_file_splice_read incore=find_get_incore_page written=300 cut=50 ;;
 	esac
 	while read -r function least; do
 		met=$(awk -v name="$function" '
@@ -154,7 +154,7 @@ stacks_verdict()
 		$incore 1000
 		ext4_da_write_begin 500
 		iomap_write_begin $written
-		truncate_inode_pages_range 50
+		truncate_inode_pages_range $cut
 		probe_copy 200
 	END
 	echo "volatile folios: ${text%, }"
