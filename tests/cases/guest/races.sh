@@ -74,7 +74,7 @@ race_set()
 	move_hugepages)	# the same, and reclaim
 		rule=next_uptodate_page rounds=2 met="scenario 300" ;;
 	move_offline)	# its notifier makes stable before anything is moved
-		rule=next_uptodate_page rounds=2 met="scenario 300" ;;
+		rule=next_uptodate_page rounds=3 met="scenario 100" ;;
 	move_nodes)	# by page tables: what is found there is stable
 		rule=next_uptodate_page rounds=12 met="scenario 1000" ;;
 	move_balance)
