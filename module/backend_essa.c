@@ -176,6 +176,11 @@ static bool kernel_hints(void)
 	return host.kernel_hints;
 }
 
+static bool interrupts(void)
+{
+	return host.interrupts;
+}
+
 static void essa_show(struct seq_file *m)
 {
 	seq_printf(m, "host essa, page cache %s\n", host.takes_volatile ? "taken" :
@@ -199,6 +204,7 @@ const struct pagehint_backend pagehint_backend_essa = {
 	.settle = pagehint_teller_settle,
 	.nr_dropped = pagehint_teller_nr_gone,
 	.is_gone = pagehint_essa_is_gone,
+	.interrupts = interrupts,
 	.make_usable = pagehint_essa_make_usable,
 	.show = essa_show,
 };

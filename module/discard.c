@@ -25,6 +25,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/platform.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -68,7 +69,8 @@ static void make_usable(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
 
-	if (!pagehint_backend->is_gone || unlikely(is_used(folio)))
+	if (!pagehint_backend->is_gone ||
+	    (unlikely(is_used(folio)) && !pagehint_left_out("stay_unmap")))
 		return;
 	for (; pfn < end; pfn++) {
 		if (pagehint_backend->is_gone(pfn))
@@ -76,21 +78,43 @@ static void make_usable(struct folio *folio)
 	}
 }
 
-/**
- * pagehint_volatile_make_stable - make a folio stable
- * @folio: held by a reference, its frame in the table
- *
- * If the host had dropped any of it, it is not uptodate on return.
- *
- * Context: any but NMI; never sleeps. May spin for as long as the host drops
- * one range, or another CPU recovers the folio.
- * Return: whether it was stable, was kept, or lost its content.
+/*
+ * What is lost may be published as STABLE, which lets everybody use its frames: no entry
+ * leads there, and none will. Only who holds the folio lock knows that, where folios stay
+ * volatile while they are mapped (module/stay.c); elsewhere none is mapped that is lost.
  */
-enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
+static bool may_finish(struct folio *folio, bool locked)
+{
+	if (!pagehint_stay_on() || folio_test_large(folio))
+		return true;
+	return locked && (!folio_mapped(folio) || pagehint_left_out("stay_unmap"));
+}
+
+/* Interrupts are off. Returns whether it is left. */
+static bool lose(struct folio *folio, u8 *first, bool locked)
+{
+	bool lock = !locked && pagehint_stay_on() && folio_trylock(folio);
+	bool left;
+
+	folio_clear_uptodate(folio);
+	left = !may_finish(folio, locked || lock || pagehint_left_out("stay_lock"));
+	if (left) {
+		pagehint_state_lost(first);
+	} else {
+		make_usable(folio);
+		pagehint_state_recovered(first);
+	}
+	if (lock)
+		folio_unlock(folio);
+	return left;
+}
+
+static enum pagehint_kept make_stable(struct folio *folio, bool locked)
 {
 	unsigned long pfn = folio_pfn(folio), nr = folio_nr_pages(folio), flags;
 	u8 *first = pagehint_table_byte(pfn);
 	enum pagehint_kept kept;
+	bool left = false;
 
 	/* The host may take its time: with interrupts on, if the caller has them on. */
 	if (pagehint_host_owns(READ_ONCE(*first)))
@@ -109,12 +133,14 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 		pagehint_test_delay("recover");
 		if (!folio->mapping)
 			pagehint_test_met("recover");
-		folio_clear_uptodate(folio);
-		make_usable(folio);
-		pagehint_state_recovered(first);
+		left = lose(folio, first, locked);
 	}
 	local_irq_restore(flags);
 
+	if (left) {
+		pagehint_count(PAGEHINT_STAY_LEFT, 1);
+		return PAGEHINT_LEFT;
+	}
 	if (kept == PAGEHINT_DISCARDED && unlikely(is_used(folio)))
 		pagehint_discard_late(pfn);
 	if (kept == PAGEHINT_WAS_STABLE) {
@@ -126,6 +152,33 @@ enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
 					       PAGEHINT_VOLATILE_DISCARDED, nr);
 	trace_pagehint_use(pfn, nr, kept == PAGEHINT_DISCARDED);
 	return kept;
+}
+
+/**
+ * pagehint_volatile_make_stable - make a folio stable
+ * @folio: held by a reference, its frame in the table
+ *
+ * If the host had dropped any of it, it is not uptodate on return.
+ *
+ * Context: any but NMI; never sleeps. May spin for as long as the host drops
+ * one range, or another CPU recovers the folio.
+ * Return: whether it was stable, was kept, or lost its content; or that too, but it is
+ * mapped, or may become so, and is not stable (PAGEHINT_LEFT, module/stay.c).
+ */
+enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio)
+{
+	return make_stable(folio, false);
+}
+
+/**
+ * pagehint_volatile_make_stable_locked - the same, by who holds the folio lock
+ * @folio: locked by the caller, who is not moving it
+ *
+ * Context, Return: as there; PAGEHINT_LEFT only if it is mapped.
+ */
+enum pagehint_kept pagehint_volatile_make_stable_locked(struct folio *folio)
+{
+	return make_stable(folio, true);
 }
 
 /**
@@ -154,7 +207,8 @@ bool pagehint_volatile_keep(struct folio *folio)
  * @folio: held by a reference
  *
  * On return it is stable, and not uptodate if the host had dropped any of it:
- * so uptodate must be tested again by whoever tested it before.
+ * so uptodate must be tested again by whoever tested it before. Or it is left
+ * (PAGEHINT_LEFT): not uptodate, and to be recovered by whoever reads it in.
  *
  * Context: any but NMI; never sleeps. May spin for as long as the host drops
  * one range, or another CPU recovers the folio.
@@ -169,7 +223,7 @@ bool pagehint_volatile_use(struct folio *folio)
 	if (likely(pagehint_volatile_keep(folio)))
 		return false;
 	kept = pagehint_volatile_make_stable(folio);
-	if (kept == PAGEHINT_WAS_STABLE)
+	if (kept == PAGEHINT_WAS_STABLE || kept == PAGEHINT_LEFT)
 		return false;
 	pagehint_candidate(folio_pfn(folio));
 	if (kept == PAGEHINT_DISCARDED)

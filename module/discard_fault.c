@@ -14,7 +14,9 @@
  *
  * It never dies, and it never warns by WARN(), which kills with panic_on_warn. Every
  * one is a hook that is missing, or somebody who reads what he does not look up and
- * stands to be refused (/proc/kcore): counted, and written to the log.
+ * stands to be refused (/proc/kcore): counted, and written to the log. But where folios
+ * stay volatile while they are mapped (module/stay.c), it is how a program comes to
+ * a mapped page that the host dropped, and as usual as a page fault.
  *
  * Context: that of the access: any, with any locks of others held. Takes none.
  */
@@ -32,6 +34,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 /* So often a task that may sleep asks for one frame. */
@@ -59,17 +62,23 @@ void pagehint_discard_set_fixup(unsigned long address)
 	PAGEHINT_CALL_SET(fixup_exception_call, address);
 }
 
-/* Sleeping. True if the access is to be redone. */
+/*
+ * Sleeping. True if the access is to be redone. Where it is as usual as a page fault, it
+ * takes as long as it takes.
+ */
 static bool recover_asleep(unsigned long pfn, unsigned long from)
 {
 	enum pagehint_recovery state = PAGEHINT_RECOVERY_WAITS;
 	unsigned int tries;
 
-	for (tries = 0; tries < TRIES && !fatal_signal_pending(current); tries++) {
+	for (tries = 0; !fatal_signal_pending(current); tries++) {
 		int at = pagehint_recovery_ask(pfn, from);
+		bool usual = pagehint_stay_on() && pagehint_backend->is_gone(pfn);
 
 		state = pagehint_recovery_wait(at, pfn);
-		if (at >= 0 && state != PAGEHINT_RECOVERY_WAITS)
+		if (state == PAGEHINT_RECOVERED)
+			break;
+		if (!usual && (tries == TRIES || (at >= 0 && state == PAGEHINT_LOST)))
 			break;
 		msleep(20);
 	}
@@ -114,9 +123,23 @@ static void give_zeros(unsigned long pfn)
 	pagehint_count(PAGEHINT_DISCARD_ZEROS, 1);
 }
 
+/* As a page fault on it: it is waited for, for as long as that takes. */
+static void fault_on_mapped(unsigned long pfn)
+{
+	do {
+		if (pagehint_recovery_now(pfn))
+			return;
+		msleep(20);
+	} while (pagehint_backend->is_gone(pfn) && !fatal_signal_pending(current));
+}
+
 static void fault_in_user_mode(unsigned long pfn)
 {
 	pagehint_fault_nullified();
+	if (pagehint_stay_on()) {
+		fault_on_mapped(pfn);
+		return;
+	}
 	if (recover_asleep(pfn, 0)) {
 		pagehint_count(PAGEHINT_DISCARD_REDONE, 1);
 		return;
@@ -161,7 +184,10 @@ void pagehint_discard_fault(struct pt_regs *regs)
 {
 	unsigned long pfn = pagehint_discard_fault_pfn(regs);
 
-	pagehint_count(PAGEHINT_DISCARD_FAULTS, 1);
+	if (pagehint_stay_on() && (user_mode(regs) || pagehint_recovery_is_usual(pfn)))
+		pagehint_count(PAGEHINT_STAY_FAULTS, 1);
+	else
+		pagehint_count(PAGEHINT_DISCARD_FAULTS, 1);
 	pagehint_test_delay("discard_fault");
 	if (user_mode(regs))
 		fault_in_user_mode(pfn);

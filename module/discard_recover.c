@@ -33,6 +33,7 @@
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 #define NR_SLOTS	64
@@ -107,18 +108,23 @@ static void make_usable(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
 
-	pagehint_volatile_make_stable(folio);
+	pagehint_volatile_make_stable_locked(folio);
 	for (; pfn < end; pfn++) {
 		if (pagehint_backend->is_gone(pfn))
 			pagehint_backend->make_usable(pfn);
 	}
 }
 
-static bool is_lost(struct folio *folio)
+/*
+ * Not uptodate and usable: what was found gone before, which whoever used it by a
+ * reference still wants. Unless it is dirty: then it is a page of which a part was
+ * written since, and the rest not read in.
+ */
+static bool is_lost(struct folio *folio, bool in_place)
 {
 	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
 
-	if (!folio_test_uptodate(folio))
+	if (in_place && !folio_test_uptodate(folio) && !folio_test_dirty(folio))
 		return true;
 	for (; pfn < end; pfn++) {
 		if (pagehint_backend->is_gone(pfn))
@@ -176,22 +182,27 @@ static bool refill(struct address_space *mapping, struct folio *folio)
 	return !err && folio_test_uptodate(folio);
 }
 
-/* The folio is locked, and unlocked on return. */
-static bool recover_locked(struct folio *folio)
+/*
+ * The folio is locked, and unlocked on return. @in_place: who used it may have done so by
+ * a reference, and finds its content nowhere else.
+ */
+static bool recover_locked(struct folio *folio, bool in_place)
 {
 	unsigned long nr = folio_nr_pages(folio);
 	struct address_space *mapping = folio->mapping;
 	bool redo;
 
 	folio_wait_writeback(folio);
-	if (!can_be_ours(folio) || !is_lost(folio)) {
+	if (!can_be_ours(folio) || !is_lost(folio, in_place)) {
 		/* Truncated; or somebody was faster; or the frame is another's by now. */
-		redo = mapping || !is_lost(folio);
+		redo = mapping || !is_lost(folio, in_place);
 		folio_unlock(folio);
 		pagehint_count(PAGEHINT_DISCARD_STALE, 1);
 		return redo;
 	}
 	folio_clear_uptodate(folio);
+	if (pagehint_stay_on() && folio_mapped(folio))
+		pagehint_count(PAGEHINT_STAY_RECOVERED, nr);
 	if (!unmap(mapping, folio)) {
 		folio_unlock(folio);
 		pagehint_count(PAGEHINT_DISCARD_LOST, nr);
@@ -212,12 +223,16 @@ static bool recover_locked(struct folio *folio)
 		pagehint_count(PAGEHINT_DISCARD_EVICTED, nr);
 		return true;
 	}
+	if (!in_place) {
+		folio_unlock(folio);
+		return true;
+	}
 	redo = refill(mapping, folio);
 	pagehint_count(redo ? PAGEHINT_DISCARD_REFILLED : PAGEHINT_DISCARD_LOST, nr);
 	return redo;
 }
 
-static bool recover(unsigned long pfn)
+static bool recover(unsigned long pfn, bool in_place)
 {
 	struct folio *folio = pagehint_recovery_hold(pfn);
 	unsigned int tries;
@@ -233,14 +248,44 @@ static bool recover(unsigned long pfn)
 		return !is_marked(pfn);
 	}
 	folio_lock(folio);
-	redo = recover_locked(folio);
+	redo = recover_locked(folio, in_place);
 	folio_put(folio);
 	return redo;
+}
+
+/**
+ * pagehint_recovery_now - recover a frame that was used in user mode
+ * @pfn: it
+ *
+ * Whoever uses it again then has a page fault, or finds that somebody was faster.
+ *
+ * Context: process, may sleep, with no locks held.
+ * Return: whether that is so.
+ */
+bool pagehint_recovery_now(unsigned long pfn)
+{
+	return recover(pfn, false);
 }
 
 /* ------------------------------------------------------------------------
  * Slots
  */
+
+/**
+ * pagehint_recovery_is_usual - may a frame be used, or lost, without a getter's knowledge?
+ * @pfn: it
+ *
+ * If it is mapped while it is volatile; or was until somebody recovered it just now.
+ *
+ * Context: any.
+ */
+bool pagehint_recovery_is_usual(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return pagehint_stay_on() && page &&
+	       (page_mapped(page) || !pagehint_backend->is_gone(pfn));
+}
 
 static void slot_work(struct work_struct *work)
 {
@@ -249,13 +294,15 @@ static void slot_work(struct work_struct *work)
 
 	if ((word & STATE_MASK) != ASKED)
 		return;
-	if (slot->from)
+	if (slot->from == PAGEHINT_FROM_HOOK || pagehint_recovery_is_usual(word >> STATE_BITS))
+		;
+	else if (slot->from)
 		pr_warn_ratelimited("frame %#lx was used at %pS after the host had dropped it: a way to it is not hooked, report this line\n",
 				    word >> STATE_BITS, (void *)slot->from);
 	else
 		pr_warn_ratelimited("frame %#lx was used in user mode after the host had dropped it: a way to it is not hooked, report this line\n",
 				    word >> STATE_BITS);
-	word = (word & ~STATE_MASK) | (recover(word >> STATE_BITS) ? DONE : FAILED);
+	word = (word & ~STATE_MASK) | (recover(word >> STATE_BITS, true) ? DONE : FAILED);
 	/* Release: who sees it done sees what was done. */
 	smp_store_release(&slot->word, word);
 	wake_up_all(&changed);
@@ -298,7 +345,7 @@ bool pagehint_recovery_is_asked(unsigned long pfn)
 /**
  * pagehint_recovery_ask - have a frame recovered
  * @pfn: it
- * @from: where in the kernel it was used, 0 if not there
+ * @from: where in the kernel it was used, 0 if not there, or PAGEHINT_FROM_HOOK
  *
  * Context: any, NMI included; never waits.
  * Return: for the following two functions; negative if there is no slot just now.

@@ -19,6 +19,7 @@ void pagehint_essa_make_usable(unsigned long pfn);
 struct pagehint_essa_host {
 	bool takes_volatile;	/* and remembers that it was told */
 	bool kernel_hints;	/* the kernel tells of free memory itself (cmma=on) */
+	bool interrupts;	/* whoever uses what was volatile and is gone */
 };
 
 int pagehint_essa_probe(struct pagehint_essa_host *host, char *why);

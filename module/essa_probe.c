@@ -161,8 +161,10 @@ int pagehint_essa_probe(struct pagehint_essa_host *host, char *why)
 	} else {
 		err = walk(page_to_pfn(page), host, why) ?: keep(page, why);
 	}
-	if (!err)
+	if (!err) {
 		host->kernel_hints = kernel_hints();
+		host->interrupts = pagehint_essa_interrupts();
+	}
 	__free_page(page);
 	return err;
 }

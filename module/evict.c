@@ -17,6 +17,7 @@
 #include <compat/page_cache.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -214,7 +215,7 @@ void pagehint_volatile_settle(struct address_space *mapping,
 	/* From first to behind: the run that this call found gone. */
 	for (i = 0; i < nr; i++) {
 		struct folio *folio = fbatch->folios[i];
-		bool gone = pagehint_volatile_use(folio);
+		bool gone = pagehint_volatile_use(folio) || pagehint_stay_settle(folio);
 
 		if (first == nr && !folio_test_uptodate(folio) &&
 		    (gone || !pagehint_left_out("uptodate_retest"))) {

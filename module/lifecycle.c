@@ -9,6 +9,7 @@
 #include <pagehint/log.h>
 
 #include <linux/memory.h>
+#include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
 #include <linux/reboot.h>
@@ -127,6 +128,18 @@ static struct notifier_block panic_block = {
 	.priority = INT_MAX,
 };
 
+/* Before it can have guests */
+static int module_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const struct module *module = data;
+
+	if (action == MODULE_STATE_COMING && !strcmp(module->name, "kvm"))
+		pagehint_control_guests();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_block = { .notifier_call = module_event };
+
 /**
  * pagehint_lifecycle_open - watch these events
  *
@@ -146,9 +159,14 @@ int pagehint_lifecycle_open(void)
 	err = pagehint_fail_point() ?: register_reboot_notifier(&reboot_block);
 	if (err)
 		goto err_sleep;
+	err = pagehint_fail_point() ?: register_module_notifier(&module_block);
+	if (err)
+		goto err_reboot;
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	return 0;
 
+err_reboot:
+	unregister_reboot_notifier(&reboot_block);
 err_sleep:
 	unregister_pm_notifier(&sleep_block);
 err_memory:
@@ -165,6 +183,7 @@ err_memory:
 void pagehint_lifecycle_close(void)
 {
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
+	unregister_module_notifier(&module_block);
 	unregister_reboot_notifier(&reboot_block);
 	unregister_pm_notifier(&sleep_block);
 	unregister_memory_notifier(&memory_block);

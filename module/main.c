@@ -27,6 +27,7 @@
 #include <pagehint/mapped.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stats.h>
+#include <pagehint/stay.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
 #include <pagehint/version.h>
@@ -44,10 +45,13 @@ static bool caching;		/* pagehint_volatile_start() succeeded */
 static bool cannot_cache;	/* page cache cannot be volatile on this kernel */
 static bool cannot_unmap;	/* nor can mapped pages be watched */
 static bool cannot_lazyfree;	/* nor what was given up be freed */
+static bool cannot_stay;	/* nor is every way to them hooked */
+static bool staying;		/* that is in force */
 
 static bool enable = true;
 static bool unused = true;
 static bool volatile_pages;
+bool pagehint_mapped_volatile;
 static char *backend = "auto";
 char *pagehint_shm_device;
 unsigned int pagehint_loop_pause_us;
@@ -63,6 +67,7 @@ static void stop_caching(void)
 	if (caching)
 		pagehint_volatile_stop();
 	caching = false;
+	staying = false;
 }
 
 static void stop_hinting(void)
@@ -87,6 +92,25 @@ static bool kernel_hints(void)
 	return pagehint_backend->kernel_hints && pagehint_backend->kernel_hints();
 }
 
+/* Without its hooks nothing stays volatile that is mapped, and the rest goes on. */
+static int start_caching(bool stay)
+{
+	char why[PAGEHINT_WHY_BYTES] = "see the line above";
+	int err;
+
+	if (stay && !cannot_stay && !pagehint_stay_check(why)) {
+		err = pagehint_volatile_start(hinting, true);
+		staying = !err;
+		if (err != -EBUSY)
+			return err;
+	}
+	if (stay) {
+		pr_warn("mapped pages do not stay volatile (mapped_volatile=0): %s\n", why);
+		pagehint_mapped_volatile = false;
+	}
+	return pagehint_volatile_start(hinting, false);
+}
+
 /*
  * Brings what is in force in line with what is wanted. Under control_mutex.
  *
@@ -99,9 +123,10 @@ static int apply(u32 leaving)
 	bool want_lease = enable && !asleep && !shut_down;
 	bool want_hints = want_lease && unused && !kernel_hints();
 	bool want_cache = want_lease && volatile_pages && !cannot_cache;
+	bool want_stay = want_cache && pagehint_mapped_volatile;
 	int err;
 
-	if (!want_cache || hinting != want_hints)
+	if (!want_cache || hinting != want_hints || staying != want_stay)
 		stop_caching();
 	if (!want_hints)
 		stop_hinting();
@@ -127,7 +152,7 @@ static int apply(u32 leaving)
 		return 0;
 	}
 	if (want_cache && !caching) {
-		err = pagehint_volatile_start(hinting);
+		err = start_caching(want_stay);
 		/* At load somebody else's hook is no reason to do nothing at all. */
 		if (err == -EBUSY && !ready) {
 			pr_warn("page cache stays stable: remove the other user and write 1 to the parameter volatile\n");
@@ -187,9 +212,33 @@ void pagehint_control_shutdown(bool next_kernel)
 {
 	mutex_lock(&control_mutex);
 	shut_down = true;
+	/* What is mapped and gone would be zeros to whoever still runs. */
+	if (staying) {
+		pagehint_stay_stop_mapping();
+		pagehint_volatile_sweep(0, pagehint_table.nr_bytes);
+	}
 	if (leased)
 		pagehint_backend->lease_end(PAGEHINT_LEAVING_REBOOT, next_kernel);
 	leased = false;
+	mutex_unlock(&control_mutex);
+}
+
+/**
+ * pagehint_control_guests - guests of this guest may come
+ *
+ * They use mapped pages past everything that is hooked.
+ *
+ * Context: process, may sleep.
+ */
+void pagehint_control_guests(void)
+{
+	mutex_lock(&control_mutex);
+	if (pagehint_mapped_volatile) {
+		pr_warn("mapped pages do not stay volatile any more (mapped_volatile=0): kvm is being loaded\n");
+		pagehint_mapped_volatile = false;
+		if (ready && apply(PAGEHINT_LEAVING_OFF))
+			pr_err("page cache could not be taken up again: write 0 and then 1 to the parameter volatile\n");
+	}
 	mutex_unlock(&control_mutex);
 }
 
@@ -239,6 +288,7 @@ static bool parse_switch(const char *value, bool *on)
 
 static int set_switch(const char *value, const struct kernel_param *kp)
 {
+	char why[PAGEHINT_WHY_BYTES] = "this kernel cannot: see what was logged at load";
 	bool *flag = kp->arg, before, wanted;
 	int err;
 
@@ -249,6 +299,13 @@ static int set_switch(const char *value, const struct kernel_param *kp)
 	mutex_lock(&control_mutex);
 	before = *flag;
 	*flag = wanted;
+	if (ready && wanted && flag == &pagehint_mapped_volatile &&
+	    (cannot_stay || pagehint_stay_check(why))) {
+		pr_err("%s=1: %s\n", kp->name, why);
+		*flag = before;
+		mutex_unlock(&control_mutex);
+		return -EOPNOTSUPP;
+	}
 	if (ready && wanted && ((flag == &volatile_pages && cannot_cache) ||
 				(flag == &pagehint_mapped && cannot_unmap) ||
 				(flag == &pagehint_lazyfree && cannot_lazyfree))) {
@@ -288,6 +345,8 @@ MODULE_PARM_DESC(mapped, "With volatile=1: unmap page cache that is mapped and t
 
 module_param_cb(lazyfree, &switch_ops, &pagehint_lazyfree, 0644);
 MODULE_PARM_DESC(lazyfree, "With volatile=1: memory that a program gave up with MADV_FREE and that nobody used during two looks is freed at once, not when memory is short: 1 or 0; live; default 0");
+module_param_cb(mapped_volatile, &switch_ops, &pagehint_mapped_volatile, 0644);
+MODULE_PARM_DESC(mapped_volatile, "With volatile=1, on hosts that interrupt whoever uses what they dropped (backend=essa, z/VM): page cache that is mapped by a page fault stays volatile, and says nothing to the host: 1 or 0; live; default 0");
 
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {
@@ -450,6 +509,8 @@ static int find_volatile_hooks(void)
 	if (err == -EIO)
 		return err;
 	cannot_cache = err;
+	if (!err)
+		cannot_stay = pagehint_stay_hooks_find();
 	if (err) {
 		pr_warn("page cache stays stable (volatile=0): %s\n", why);
 		volatile_pages = false;

@@ -258,6 +258,20 @@ void pagehint_state_recovered(u8 *byte)
 }
 
 /**
+ * pagehint_state_lost - the loss of a frame's content is known, and left to somebody else
+ * @byte: its state, RECOVERING and owned by the caller
+ *
+ * Who comes next finds it VOLATILE and ABSENT, as this one did.
+ *
+ * Context: as pagehint_state_recovered().
+ */
+void pagehint_state_lost(u8 *byte)
+{
+	/* Release: who sees it so sees what the caller did. */
+	smp_store_release(byte, PAGEHINT_VOLATILE | PAGEHINT_ABSENT);
+}
+
+/**
  * pagehint_state_make_volatile_range - the content of a folio may be dropped
  * @first: state of its first frame
  * @nr: frames

@@ -22,6 +22,7 @@
 #include <pagehint/hooks.h>
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
+#include <pagehint/stay.h>
 #include <pagehint/table.h>
 #include <pagehint/vector.h>
 #include <pagehint/volatile.h>
@@ -90,6 +91,22 @@ static void show_discard_faults(struct seq_file *m)
 		   pagehint_counter_sum(PAGEHINT_DISCARD_LOST));
 	seq_printf(m, "nr_discard_late %llu\n",
 		   pagehint_counter_sum(PAGEHINT_DISCARD_LATE));
+}
+
+/* Of folios that are mapped while they are volatile */
+static void show_stay(struct seq_file *m)
+{
+	static const char * const names[] = {
+		"mapped", "faults", "left", "recovered", "read_in", "writes", "gup",
+		"mlocks", "isolated", "moves",
+	};
+	unsigned int i;
+
+	BUILD_BUG_ON(PAGEHINT_STAY_MOVES - PAGEHINT_STAYED + 1 != ARRAY_SIZE(names));
+	seq_printf(m, "nr_stay_now %lu\n", pagehint_stay_on() ? pagehint_stay_now() : 0);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		seq_printf(m, "nr_stay_%s %llu\n", names[i],
+			   pagehint_counter_sum(PAGEHINT_STAYED + i));
 }
 
 /* What the module did: the kernel's own, if its CMMA is on, comes on top. */
@@ -196,8 +213,10 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_mapped_not_stable %llu\n",
 		   pagehint_counter_sum(PAGEHINT_MAPPED_NOT_STABLE));
 #endif
-	if (pagehint_backend->is_gone)
+	if (pagehint_backend->is_gone) {
 		show_discard_faults(m);
+		show_stay(m);
+	}
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);
@@ -287,6 +306,7 @@ static int probes_show(struct seq_file *m, void *unused)
 	pagehint_hooks_show(m, pagehint_volatile_free_hooks,
 			    pagehint_nr_volatile_free_hooks);
 	pagehint_discard_hooks_show(m);
+	pagehint_stay_hooks_show(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(probes);

@@ -19,6 +19,8 @@
 #include <compat/page_cache.h>
 #include <pagehint/backend.h>
 #include <pagehint/control.h>
+#include <pagehint/discard_fault.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -57,6 +59,22 @@ static struct folio *hold(unsigned long pfn)
 	return page ? pagehint_folio_get(page_to_pfn(compound_head(page))) : NULL;
 }
 
+/* Who recovers it may leave it volatile (PAGEHINT_LEFT). */
+static bool is_to_sweep(const u8 *byte)
+{
+	u8 state = READ_ONCE(*byte);
+
+	return pagehint_state_is_volatile(state) || state == PAGEHINT_RECOVERING;
+}
+
+/* Where nobody else writes to the table, one that is isolated can be held, too. */
+static struct folio *hold_to_sweep(unsigned long pfn)
+{
+	if (pagehint_backend->is_gone)
+		return pagehint_recovery_hold(pfn);
+	return hold(pfn);
+}
+
 /*
  * Before @deadline, waits for who has it frozen or isolated: it is being freed, split
  * or moved, which is not for long. What can still not be held then was not made
@@ -66,11 +84,11 @@ static bool sweep_frame(unsigned long pfn, unsigned long deadline)
 {
 	u8 *byte = pagehint_table_byte(pfn);
 
-	while (pagehint_state_is_volatile(READ_ONCE(*byte))) {
-		struct folio *folio = hold(pfn);
+	while (is_to_sweep(byte)) {
+		struct folio *folio = hold_to_sweep(pfn);
 
 		if (folio) {
-			enum pagehint_kept kept = pagehint_volatile_make_stable(folio);
+			enum pagehint_kept kept = pagehint_stay_make_stable(folio);
 
 			if (kept == PAGEHINT_DISCARDED)
 				remove_from_cache(folio);
@@ -103,7 +121,7 @@ void pagehint_volatile_sweep(unsigned long pfn, unsigned long nr_frames)
 	if (pagehint_backend->ask_each)
 		pagehint_backend->ask_each(pfn, nr_frames);
 	for (; pfn < end; pfn++) {
-		bool is = pagehint_state_is_volatile(READ_ONCE(*pagehint_table_byte(pfn)));
+		bool is = is_to_sweep(pagehint_table_byte(pfn));
 
 		if (is && !sweep_frame(pfn, deadline))
 			nr_wrong++;
@@ -172,7 +190,7 @@ void pagehint_volatile_evict(unsigned long pfn)
 	if (!folio)
 		return;
 	nr = folio_nr_pages(folio);
-	if (pagehint_volatile_make_stable(folio) == PAGEHINT_DISCARDED &&
+	if (pagehint_stay_make_stable(folio) == PAGEHINT_DISCARDED &&
 	    remove_from_cache(folio))
 		pagehint_count(PAGEHINT_VOLATILE_EVICTED, nr);
 	folio_put(folio);

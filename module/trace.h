@@ -129,6 +129,32 @@ TRACE_EVENT(pagehint_lazyfree,
 	TP_printk("pfn=%#lx nr=%lu", __entry->pfn, __entry->nr)
 );
 
+/* Before a volatile folio is mapped as it is. */
+TRACE_EVENT(pagehint_stay,
+	TP_PROTO(unsigned long pfn),
+	TP_ARGS(pfn),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+	),
+	TP_printk("pfn=%#lx", __entry->pfn)
+);
+
+/* After a folio that was mapped and gone was unmapped and became stable. */
+TRACE_EVENT(pagehint_recover,
+	TP_PROTO(unsigned long pfn),
+	TP_ARGS(pfn),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+	),
+	TP_printk("pfn=%#lx", __entry->pfn)
+);
+
 /* After a run of dropped folios was taken out of the cache for readahead. */
 TRACE_EVENT(pagehint_evict,
 	TP_PROTO(unsigned long ino, pgoff_t first, unsigned long nr),

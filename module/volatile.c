@@ -28,6 +28,7 @@
 #include <pagehint/hooks.h>
 #include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 #include "volatile_policy.h"
@@ -269,6 +270,10 @@ static int volatile_thread(void *unused)
 	phase = "waiting for lookups that began before the hooks";
 	if (!wait_for_unhooked())
 		goto out;
+	/* Who is inside GUP since before may come out with what was mapped since. */
+	if (pagehint_stay_on() &&
+	    !pagehint_unhooked_wait(pagehint_stay_sleeping_getter(), stopping))
+		goto out;
 	phase = "on";
 	WRITE_ONCE(rescan, 1);
 	while (!stopping()) {
@@ -354,11 +359,12 @@ static int attach(struct pagehint_hook *hooks, unsigned int nr)
  * pagehint_volatile_start - make page cache volatile from now on
  * @unused_too: free memory is hinted, so a volatile frame that is freed becomes
  *	unused by that
+ * @stay: what fault-around maps stays volatile
  *
  * Context: process, may sleep; under control_mutex. No frame is volatile.
  * Return: 0, or an error with nothing attached and a line in the log.
  */
-int pagehint_volatile_start(bool unused_too)
+int pagehint_volatile_start(bool unused_too, bool stay)
 {
 	struct task_struct *task;
 	int err = pagehint_candidates_open();
@@ -372,6 +378,8 @@ int pagehint_volatile_start(bool unused_too)
 		err = attach(pagehint_volatile_hooks, pagehint_nr_volatile_hooks);
 	if (!err && free_hooked)
 		err = attach(pagehint_volatile_free_hooks, pagehint_nr_volatile_free_hooks);
+	if (!err && stay)
+		err = pagehint_stay_start();
 	if (!err)
 		err = pagehint_hooks_attach(pagehint_volatile_hooks,
 					    pagehint_nr_volatile_hooks,
@@ -403,6 +411,7 @@ int pagehint_volatile_start(bool unused_too)
  */
 void pagehint_volatile_stop(void)
 {
+	pagehint_stay_stop_mapping();
 	if (thread)
 		kthread_stop(thread);
 	thread = NULL;
@@ -411,6 +420,7 @@ void pagehint_volatile_stop(void)
 			      PAGEHINT_FREE_SIDE);
 	if (!pagehint_left_out("volatile_sweep"))
 		pagehint_volatile_sweep(0, pagehint_table.nr_bytes);
+	pagehint_stay_stop();
 	pagehint_hooks_detach(pagehint_volatile_hooks, pagehint_nr_volatile_hooks,
 			      PAGEHINT_ALLOC_SIDE);
 	if (free_hooked)

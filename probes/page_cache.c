@@ -36,6 +36,7 @@
 #include <pagehint/control.h>
 #include <pagehint/hooks.h>
 #include <pagehint/lazyfree.h>
+#include <pagehint/stay.h>
 #include <pagehint/volatile.h>
 
 /* ------------------------------------------------------------------------
@@ -52,6 +53,18 @@ PAGEHINT_CALL_DEFINE(original_get_folio, no_folio);
 static void set_original_get_folio(unsigned long address)
 {
 	PAGEHINT_CALL_SET(original_get_folio, address);
+}
+
+/*
+ * Who gets it locked may write to it at once. So if it is lost, and mapped perhaps
+ * (module/stay.c), that is dealt with here.
+ */
+static void use_found(struct folio *folio, bool locked)
+{
+	pagehint_volatile_use(folio);
+	if (pagehint_stay_on() && locked && !pagehint_folio_is_stable(folio) &&
+	    !pagehint_left_out("stay_locked_getter"))
+		pagehint_stay_recover(folio);
 }
 
 /*
@@ -72,7 +85,7 @@ static noinline __used struct folio *wrap_get_folio(PAGEHINT_GET_FOLIO_PROTO)
 	result = PAGEHINT_CALL(original_get_folio)(PAGEHINT_GET_FOLIO_ARGS);
 	if (result && !xa_is_value(result) &&
 	    unlikely(!pagehint_folio_is_stable(result)))
-		pagehint_volatile_use(result);
+		use_found(result, PAGEHINT_GET_FOLIO_LOCKS);
 	if (PAGEHINT_GET_FOLIO_SLEEPS)
 		pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
 	return result;
@@ -147,7 +160,8 @@ static void set_original_fault_around(unsigned long address)
  * content is gone is passed over, as the original does with one that is not
  * uptodate. If it can be seen that the host dropped it, it stays as it is, for
  * filemap_fault to find and to evict with its neighbours: were it recovered
- * here, it would be read again without them.
+ * here, it would be read again without them. One that is volatile may be mapped as it
+ * is, on some hosts (module/stay.c).
  */
 static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PROTO)
 {
@@ -155,16 +169,20 @@ static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PRO
 
 	found = PAGEHINT_CALL(original_fault_around)(PAGEHINT_FAULT_AROUND_ARGS);
 	while (found) {
-		bool dropped = false;
+		bool dropped = false, stays = false;
 
 		if (unlikely(!pagehint_folio_is_stable(found))) {
-			dropped = pagehint_volatile_find_dropped(found);
-			if (!dropped || pagehint_left_out("uptodate_retest"))
+			stays = pagehint_stay_leaves(found);
+			dropped = !stays && pagehint_volatile_find_dropped(found);
+			if (!stays && (!dropped || pagehint_left_out("uptodate_retest")))
 				pagehint_volatile_use(found);
 		}
 		if ((likely(!dropped) && likely(folio_test_uptodate(found))) ||
-		    pagehint_left_out("uptodate_retest"))
+		    pagehint_left_out("uptodate_retest")) {
+			if (stays)
+				pagehint_test_delay("map");
 			break;
+		}
 		folio_unlock(found);
 		folio_put(found);
 		found = PAGEHINT_CALL(original_fault_around)(PAGEHINT_FAULT_AROUND_AGAIN);

@@ -11,8 +11,12 @@
 #ifndef _PAGEHINT_COMPAT_ESSA_H
 #define _PAGEHINT_COMPAT_ESSA_H
 
+#include <linux/gfp.h>
 #include <linux/pfn.h>
+#include <linux/string.h>
 #include <asm/asm-extable.h>
+#include <asm/setup.h>
+#include <asm/sysinfo.h>
 
 #include <pagehint/essa.h>
 
@@ -65,6 +69,27 @@ static __always_inline unsigned int pagehint_essa_set_stable_resident(unsigned l
 static __always_inline unsigned int pagehint_essa_set_stable_if(unsigned long pfn)
 {
 	return pagehint_essa(pfn, PAGEHINT_ESSA_SET_STABLE_IF);
+}
+
+/*
+ * Of the hypervisors that give ESSA to their guests, KVM lets a guest that uses a volatile
+ * frame without content find zeros; the architecture's interruption is z/VM's, and that of
+ * QEMU's emulation with our device (docs/qemu-essa.md), which calls itself KVM, too, but
+ * its machine's manufacturer QEMU. What cannot be told counts as KVM.
+ */
+static inline bool pagehint_essa_interrupts(void)
+{
+	static const char qemu[] = { 0xd8, 0xc5, 0xd4, 0xe4 };	/* EBCDIC */
+	struct sysinfo_1_1_1 *machine;
+	bool is;
+
+	if (MACHINE_IS_VM)
+		return true;
+	machine = (struct sysinfo_1_1_1 *)get_zeroed_page(GFP_KERNEL);
+	is = machine && !stsi(machine, 1, 1, 1) &&
+	     !memcmp(machine->manufacturer, qemu, sizeof(qemu));
+	free_page((unsigned long)machine);
+	return is;
 }
 
 #endif /* _PAGEHINT_COMPAT_ESSA_H */

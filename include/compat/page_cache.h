@@ -37,6 +37,8 @@
 #define PAGEHINT_GET_FOLIO_TARGET	"filemap_get_entry"
 /* Whether a task may sleep in it and then look a folio up. */
 #define PAGEHINT_GET_FOLIO_SLEEPS	0
+/* Whether it returns a folio that it has locked. */
+#define PAGEHINT_GET_FOLIO_LOCKS	false
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, pgoff_t index
 #define PAGEHINT_GET_FOLIO_ARGS		mapping, index
 
@@ -74,6 +76,7 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 
 #define PAGEHINT_GET_FOLIO_TARGET	"__filemap_get_folio"
 #define PAGEHINT_GET_FOLIO_SLEEPS	1
+#define PAGEHINT_GET_FOLIO_LOCKS	(flags & FGP_LOCK)
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, \
 					pgoff_t index, int flags, gfp_t gfp
 #define PAGEHINT_GET_FOLIO_ARGS		mapping, index, flags, gfp

@@ -48,6 +48,7 @@ struct pagehint_span {
  * @is_gone: would an access to this frame be interrupted, as the host has dropped its
  *	content? Any context. NULL: this host has no discard faults; one that has them
  *	is not wrong about what was offered to it
+ * @interrupts: is it certain that this host interrupts whoever uses what it dropped? NULL: no
  * @make_usable: the host drops this frame no more, and if its content is gone, it
  *	reads as zeros. Any context. NULL with @is_gone
  * @show: what debugfs says of it
@@ -73,6 +74,7 @@ struct pagehint_backend {
 	u8 (*settle)(u8 *byte);
 	u64 (*nr_dropped)(void);
 	bool (*is_gone)(unsigned long pfn);
+	bool (*interrupts)(void);
 	void (*make_usable)(unsigned long pfn);
 	void (*show)(struct seq_file *m);
 };

@@ -7,6 +7,7 @@
 
 void pagehint_control_sleep(bool asleep);
 void pagehint_control_shutdown(bool next_kernel);
+void pagehint_control_guests(void);
 void pagehint_control_panic(void);
 void pagehint_control_renew(void);
 int pagehint_lifecycle_open(void);

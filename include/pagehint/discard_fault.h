@@ -27,6 +27,9 @@ enum pagehint_recovery {
 	PAGEHINT_LOST,
 };
 
+/* In the place of an address: it was not used, and is asked for by one of our hooks. */
+#define PAGEHINT_FROM_HOOK	1UL
+
 /* probes/discard_fault.c */
 int pagehint_discard_hooks_find(void);
 int pagehint_discard_hooks_attach(void);
@@ -44,6 +47,8 @@ void pagehint_discard_late(unsigned long pfn);
 int pagehint_recovery_open(void);
 void pagehint_recovery_flush(void);
 void pagehint_recovery_close(void);
+bool pagehint_recovery_now(unsigned long pfn);
+bool pagehint_recovery_is_usual(unsigned long pfn);
 bool pagehint_recovery_is_asked(unsigned long pfn);
 int pagehint_recovery_ask(unsigned long pfn, unsigned long from);
 enum pagehint_recovery pagehint_recovery_state(int at, unsigned long pfn);
@@ -57,6 +62,7 @@ static inline void pagehint_discard_hooks_show(struct seq_file *m) { }
 static inline int pagehint_discard_open(void) { return 0; }
 static inline void pagehint_discard_close(void) { }
 static inline void pagehint_discard_late(unsigned long pfn) { }
+static inline struct folio *pagehint_recovery_hold(unsigned long pfn) { return NULL; }
 
 #endif
 

@@ -18,12 +18,15 @@
  * @PAGEHINT_KEPT: it is stable and its content is whole
  * @PAGEHINT_DISCARDED: the content is gone and the caller owns the frame in
  *	state RECOVERING: it must deal with the loss and then call
- *	pagehint_state_recovered()
+ *	pagehint_state_recovered() or pagehint_state_lost()
+ * @PAGEHINT_LEFT: of a folio (module/discard.c): the content is gone, the folio is not
+ *	uptodate, and it stays volatile until whoever holds its lock has unmapped it
  */
 enum pagehint_kept {
 	PAGEHINT_WAS_STABLE,
 	PAGEHINT_KEPT,
 	PAGEHINT_DISCARDED,
+	PAGEHINT_LEFT,
 };
 
 /**
@@ -49,6 +52,7 @@ enum pagehint_kept pagehint_state_make_stable(u8 *byte);
 enum pagehint_kept pagehint_state_make_stable_range(u8 *first, unsigned long nr);
 unsigned int pagehint_state_release(u8 *first, unsigned long nr);
 void pagehint_state_recovered(u8 *byte);
+void pagehint_state_lost(u8 *byte);
 bool pagehint_state_set_temperature(u8 *byte, u8 temperature);
 
 /* Volatile, whoever's turn it is. */

@@ -82,6 +82,16 @@ enum pagehint_counter {
 	PAGEHINT_DISCARD_REFILLED,	/* or were read again where they are */
 	PAGEHINT_DISCARD_LOST,		/* or neither */
 	PAGEHINT_DISCARD_LATE,		/* a getter found gone what is mapped or dirty */
+	PAGEHINT_STAYED,		/* folios mapped as they are: volatile */
+	PAGEHINT_STAY_FAULTS,		/* accesses to those of them that the host dropped */
+	PAGEHINT_STAY_LEFT,		/* times one was found gone, and left to who locks it */
+	PAGEHINT_STAY_RECOVERED,	/* that were gone and unmapped */
+	PAGEHINT_STAY_READ_IN,		/* not stable when they were to be read in */
+	PAGEHINT_STAY_WRITES,		/* or written to, or copied by a page fault */
+	PAGEHINT_STAY_GUP,		/* GUP found one gone, and looked again */
+	PAGEHINT_STAY_MLOCKS,		/* not stable when they were locked in memory */
+	PAGEHINT_STAY_ISOLATED,		/* or isolated */
+	PAGEHINT_STAY_MOVES,		/* migrations that failed because one is gone */
 	PAGEHINT_CALLS_MAP,		/* test build */
 	PAGEHINT_MAPPED_NOT_STABLE,	/* folios that were mapped while volatile */
 	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */

@@ -84,7 +84,7 @@ static __always_inline void pagehint_volatile_free(unsigned long pfn, unsigned i
 
 /* module/volatile.c */
 int pagehint_volatile_check(char *why);
-int pagehint_volatile_start(bool unused_too);
+int pagehint_volatile_start(bool unused_too, bool stay);
 void pagehint_volatile_stop(void);
 void pagehint_volatile_going_offline(unsigned long pfn, unsigned long nr_pages);
 void pagehint_volatile_offline_done(void);
@@ -101,6 +101,7 @@ struct folio *pagehint_folio_get(unsigned long pfn);
 
 /* module/discard.c */
 enum pagehint_kept pagehint_volatile_make_stable(struct folio *folio);
+enum pagehint_kept pagehint_volatile_make_stable_locked(struct folio *folio);
 bool pagehint_volatile_keep(struct folio *folio);
 bool pagehint_volatile_use(struct folio *folio);
 

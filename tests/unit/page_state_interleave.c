@@ -321,6 +321,9 @@ static void check_make_stable(enum pagehint_kept kept)
 		if ((*world.byte & PAGEHINT_STATE_MASK) != world.low)
 			broken("WAS_STABLE, but the state was changed");
 		break;
+	case PAGEHINT_LEFT:
+		broken("LEFT is of folios");
+		break;
 	}
 }
 

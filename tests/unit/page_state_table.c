@@ -405,6 +405,28 @@ static void recovering(void)
 	CHECK(*byte == S, "recovered: expected 0, found %#04x", *byte);
 }
 
+/* The first one leaves it to somebody else: the second gets the loss, and nobody content. */
+static void left(void)
+{
+	int first, second = spins;
+	pthread_t thread;
+
+	set_up(VA);
+	first = pagehint_state_make_stable(byte);
+	CHECK(first == PAGEHINT_DISCARDED, "make stable of V|ABSENT: returned %d", first);
+	pthread_create(&thread, NULL, make_stable_thread, &second);
+	usleep(50 * 1000);
+	CHECK(__atomic_load_n(&second, __ATOMIC_RELAXED) == spins,
+	      "make stable of RECOVERING returned %d before lost()", second);
+	pagehint_state_lost(byte);
+	pthread_join(thread, NULL);
+	CHECK(second == PAGEHINT_DISCARDED && *byte == R,
+	      "make stable of what is lost: returned %d, left %#04x", second, *byte);
+	pagehint_state_lost(byte);
+	CHECK(*byte == VA, "lost: expected V|ABSENT, found %#04x", *byte);
+	CHECK(!pagehint_state_keep(byte) && *byte == VA, "keep of what is lost: %#04x", *byte);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -418,6 +440,7 @@ int main(int argc, char **argv)
 		{ "host", host },
 		{ "host_bounds", host_bounds },
 		{ "recovering", recovering },
+		{ "left", left },
 	};
 
 	return test_main(argc, argv, cases, ARRAY_SIZE(cases));

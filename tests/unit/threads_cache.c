@@ -93,6 +93,14 @@ static void fill(struct slot *slot, uint64_t *random)
 	unfreeze(slot, 1);
 }
 
+static void own(struct slot *slot)
+{
+	CHECK(!__atomic_exchange_n(&slot->recovering, true, __ATOMIC_RELAXED),
+	      "frame %u: discarded was reported to two threads", slot->frame);
+	write_all(slot);
+	__atomic_store_n(&slot->recovering, false, __ATOMIC_RELAXED);
+}
+
 static void use(struct slot *slot)
 {
 	enum pagehint_kept kept;
@@ -111,12 +119,15 @@ static void use(struct slot *slot)
 	kept = slot->nr > 1 || slot->seed % 2 ?
 	       pagehint_state_make_stable_range(&vm.state[frame], slot->nr) :
 	       pagehint_state_make_stable(&vm.state[frame]);
+	/* Some leave it to whoever comes next. */
+	if (kept == PAGEHINT_DISCARDED && slot->nr == 1 && slot->seed % 3 == 0) {
+		own(slot);
+		pagehint_state_lost(&vm.state[frame]);
+		kept = pagehint_state_make_stable(&vm.state[frame]);
+	}
 	if (kept == PAGEHINT_DISCARDED) {
-		CHECK(!__atomic_exchange_n(&slot->recovering, true, __ATOMIC_RELAXED),
-		      "frame %u: discarded was reported to two threads", frame);
 		count(slot->nr > 1 ? &stats.large_discarded : &stats.discarded[frame]);
-		write_all(slot);
-		__atomic_store_n(&slot->recovering, false, __ATOMIC_RELAXED);
+		own(slot);
 		pagehint_state_recovered(&vm.state[frame]);
 	} else {
 		if (kept == PAGEHINT_KEPT)
