@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the scenarios of discardfault.c work on: a file whose every word is known and whose
- * pages the hypervisor has dropped, the counters of the module under test, and
- * discardfault.ko, which does what user space cannot. One program, cut in two.
+ * What the scenarios of discardfault.c and stay.c work on: a file whose every word is
+ * known and whose pages the hypervisor has dropped, the counters of the module under
+ * test, and discardfault.ko, which does what user space cannot.
  */
 #ifndef TESTS_DISCARDFAULT_FILE_H
 #define TESTS_DISCARDFAULT_FILE_H
@@ -124,18 +124,6 @@ static unsigned long long since(unsigned int which)
 	return counter(counted[which]) - before[which];
 }
 
-/* The counters of a recovery come after the access that did not wait for it. */
-static void expect(unsigned int which, unsigned long long least)
-{
-	double end = now() + 10;
-
-	while (since(which) < least && now() < end)
-		pause_ms(20);
-	if (since(which) < least)
-		complain("%s rose by %llu, expected %llu at least", counted[which],
-			 since(which), least);
-}
-
 static void expect_none(unsigned int which)
 {
 	if (since(which))
@@ -171,9 +159,22 @@ static void write_file(void)
 		die("fsync of %s", path);
 }
 
+/* This word of a page may have been written to: what was written last, or 0. */
+#define WRITTEN		3U
+static uint64_t written[PAGES];
+
 static void verify(const void *words, unsigned int index, const char *what)
 {
-	if (pattern_verify(words, PAGE_BYTES, KEY, index * PAGE_BYTES, what))
+	uint64_t copy[PAGE_WORDS];
+
+	memcpy(copy, words, PAGE_BYTES);
+	if (written[index]) {
+		if (copy[WRITTEN] != written[index])
+			complain("%s: page %u has %016" PRIx64 ", %016" PRIx64 " was written",
+				 what, index, copy[WRITTEN], written[index]);
+		copy[WRITTEN] = pattern_word(KEY, index * PAGE_BYTES + 8 * WRITTEN);
+	}
+	if (pattern_verify(copy, PAGE_BYTES, KEY, index * PAGE_BYTES, what))
 		atomic_fetch_add(&wrong, 1);
 }
 
@@ -256,16 +257,6 @@ static void drop(void)
 	count_from_here();
 }
 
-/* A mapping in which fault-around has entered all pages, as the first access does */
-static uint64_t *map(int protection, int flags)
-{
-	uint64_t *words = mmap(NULL, PAGES * PAGE_BYTES, protection, flags, fd, 0);
-
-	if (words == MAP_FAILED)
-		die("mmap of %s", path);
-	return words;
-}
-
 static volatile uint64_t *word_of(uint64_t *words, unsigned int index)
 {
 	return (volatile uint64_t *)words + index * PAGE_WORDS + 1;
@@ -274,24 +265,6 @@ static volatile uint64_t *word_of(uint64_t *words, unsigned int index)
 static uint64_t right_word(unsigned int index)
 {
 	return pattern_word(KEY, index * PAGE_BYTES + 8);
-}
-
-/* Maps all, and has page 0 recovered by that: the others are still gone. */
-static uint64_t *mapped(int protection, int flags)
-{
-	uint64_t *words;
-
-	drop();
-	words = map(protection, flags);
-	if (*word_of(words, 0) != right_word(0))
-		complain("the first access to a mapping: a wrong word");
-	expect(FAULTS, 1);
-	for (unsigned int i = 1; i < PAGES; i++) {
-		if (is_gone(i))
-			return words;
-	}
-	errno = 0;
-	die("no page is mapped and gone: was the hook left out?");
 }
 
 #endif /* TESTS_DISCARDFAULT_FILE_H */

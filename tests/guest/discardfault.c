@@ -28,6 +28,46 @@
 #include "../modules/pagerace.h"
 #include "discardfault-file.h"
 
+/* The counters of a recovery come after the access that did not wait for it. */
+static void expect(unsigned int which, unsigned long long least)
+{
+	double end = now() + 10;
+
+	while (since(which) < least && now() < end)
+		pause_ms(20);
+	if (since(which) < least)
+		complain("%s rose by %llu, expected %llu at least", counted[which],
+			 since(which), least);
+}
+
+/* A mapping in which fault-around has entered all pages, as the first access does */
+static uint64_t *map(int protection, int flags)
+{
+	uint64_t *words = mmap(NULL, PAGES * PAGE_BYTES, protection, flags, fd, 0);
+
+	if (words == MAP_FAILED)
+		die("mmap of %s", path);
+	return words;
+}
+
+/* Maps all, and has page 0 recovered by that: the others are still gone. */
+static uint64_t *mapped(int protection, int flags)
+{
+	uint64_t *words;
+
+	drop();
+	words = map(protection, flags);
+	if (*word_of(words, 0) != right_word(0))
+		complain("the first access to a mapping: a wrong word");
+	expect(FAULTS, 1);
+	for (unsigned int i = 1; i < PAGES; i++) {
+		if (is_gone(i))
+			return words;
+	}
+	errno = 0;
+	die("no page is mapped and gone: was the hook left out?");
+}
+
 /* ------------------------------------------------------------------------
  * Kernel accesses by a reference
  */

@@ -8,10 +8,13 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
+#include <linux/kprobes.h>
+#include <linux/migrate.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/rmap.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
@@ -88,6 +91,53 @@ static unsigned long from_user_atomic(const void __user *from)
 	return left;
 }
 
+/* ------------------------------------------------------------------------
+ * Migration, as migrate_pages() does it to a page that it isolated, by frame
+ */
+
+static void (*take_entries_out)(struct folio *folio, enum ttu_flags flags);
+static void (*put_entries_back)(struct folio *from, struct folio *to, bool locked);
+
+static void *find(const char *name)
+{
+	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	void *address;
+
+	if (register_kprobe(&probe))
+		return NULL;
+	address = probe.addr;
+	unregister_kprobe(&probe);
+	return address;
+}
+
+static int move(struct folio *from)
+{
+	struct folio *to = folio_alloc(GFP_HIGHUSER_MOVABLE, 0);
+	int err = -EAGAIN;
+	bool active;
+
+	if (!to)
+		return -ENOMEM;
+	__folio_set_locked(to);
+	folio_lock(from);
+	active = folio_test_active(from);
+	take_entries_out(from, 0);
+	if (from->mapping && !folio_test_writeback(from) && !folio_mapped(from))
+		err = from->mapping->a_ops->migrate_folio(from->mapping, to, from, MIGRATE_SYNC);
+	put_entries_back(from, err ? from : to, false);
+	if (!err) {
+		from->mapping = NULL;
+		/* It goes from the list that it is on: we cannot isolate it. */
+		if (active)
+			folio_set_active(from);
+		folio_add_lru(to);
+	}
+	folio_unlock(from);
+	folio_unlock(to);
+	folio_put(to);
+	return err;
+}
+
 static int use(unsigned int command, struct folio *folio, struct discardfault *fault)
 {
 	void *page = page_address(&folio->page);
@@ -110,6 +160,9 @@ static int use(unsigned int command, struct folio *folio, struct discardfault *f
 		return 0;
 	case DISCARDFAULT_TO_USER:
 		fault->result = copy_to_user(user, page, PAGE_SIZE);
+		return 0;
+	case DISCARDFAULT_MOVE:
+		fault->result = move(folio);
 		return 0;
 	case DISCARDFAULT_TO_USER_ATOMIC:
 		fault->result = to_user_atomic(page, user);
@@ -166,7 +219,20 @@ static struct miscdevice device = {
 	.fops = &discardfault_fops,
 };
 
-module_misc_device(device);
+static int __init discardfault_init(void)
+{
+	take_entries_out = find("try_to_migrate");
+	put_entries_back = find("remove_migration_ptes");
+	return take_entries_out && put_entries_back ? misc_register(&device) : -ENOENT;
+}
+
+static void __exit discardfault_exit(void)
+{
+	misc_deregister(&device);
+}
+
+module_init(discardfault_init);
+module_exit(discardfault_exit);
 
 MODULE_DESCRIPTION("Test: uses page cache that the host has dropped");
 MODULE_LICENSE("GPL");

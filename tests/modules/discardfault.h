@@ -17,7 +17,7 @@ struct discardfault {
 	__u32 state;		/* STATE: what ESSA says of the frame, old state format */
 	__u64 address;		/* STATE: of the frame, absolute; 0: no page there */
 	__u64 kernel_address;	/* STATE */
-	__s64 result;		/* bytes not copied, or a negative error */
+	__s64 result;		/* bytes not copied, or a negative error; MOVE: 0 or one */
 	__u64 word;		/* PLAIN*: the second eight bytes of the page */
 };
 
@@ -31,5 +31,7 @@ struct discardfault {
 #define DISCARDFAULT_TO_USER_ATOMIC _IOWR('d', 6, struct discardfault)
 /* User memory, wherever it is, with page faults disabled */
 #define DISCARDFAULT_FROM_USER_ATOMIC _IOWR('d', 7, struct discardfault)
+/* Moves the page to another frame with its mappings, as compaction does */
+#define DISCARDFAULT_MOVE	_IOWR('d', 8, struct discardfault)
 
 #endif /* TESTS_DISCARDFAULT_H */

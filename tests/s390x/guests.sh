@@ -13,6 +13,7 @@
 #   essa_gone        every volatile page is taken at once
 #   ..._disks, ..._races   with the disks of these profiles
 #   ..._still        nothing is taken but on demand
+#   essa_quiet_races nothing is taken at all
 #
 # After every case of theirs: no access was interrupted because its frame was discarded (0x1a), and
 # no device met a frame that was not stable, or the case has failed. Each of them is a
@@ -60,6 +61,7 @@ profile_essa_races()     { profile_large_blocks; essa_guest on random-volatile=4
 profile_essa_off_races() { profile_large_blocks; essa_guest off random-volatile=400000; }
 profile_essa_still()     { profile_shm_cache; vm_table=0; essa_guest on ""; }
 profile_essa_off_still() { profile_shm_cache; vm_table=0; essa_guest off ""; }
+profile_essa_quiet_races() { essa_guest on ""; }
 
 is_essa()
 {
