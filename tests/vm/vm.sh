@@ -96,15 +96,21 @@ vm_make_dir()
 # The disk's template holds stress-ng: made once, copied sparse for each guest.
 vm_make_disk()
 {
-	local arch template
+	local arch template lock
 	arch=$(kernel_field "$vm_kernel" arch)
 	template=$build/vm/disk-$arch-$vm_disk.img
 	if [ ! -e "$template" ]; then
 		mkdir -p "$build/vm"
-		truncate -s "${vm_disk}M" "$template.new"
-		quiet mkfs.log mkfs.ext4 -q -d "$cache/tools/$arch" \
-			-E lazy_itable_init=0 "$template.new"
-		mv "$template.new" "$template"
+		# Another guest may need it at the same time.
+		exec {lock}>"$template.lock"
+		flock "$lock"
+		if [ ! -e "$template" ]; then
+			truncate -s "${vm_disk}M" "$template.new"
+			quiet mkfs.log mkfs.ext4 -q -d "$cache/tools/$arch" \
+				-E lazy_itable_init=0 "$template.new"
+			mv "$template.new" "$template"
+		fi
+		exec {lock}>&-
 	fi
 	cp --sparse=always "$template" "$vm_dir/disk"
 }
