@@ -509,13 +509,14 @@ static int find_volatile_hooks(void)
 	if (err == -EIO)
 		return err;
 	cannot_cache = err;
-	if (!err)
-		cannot_stay = pagehint_stay_hooks_find();
 	if (err) {
 		pr_warn("page cache stays stable (volatile=0): %s\n", why);
 		volatile_pages = false;
+		return 0;
 	}
-	return 0;
+	err = pagehint_stay_hooks_find();
+	cannot_stay = err;
+	return err == -EIO ? err : 0;
 }
 
 /* As above. */
