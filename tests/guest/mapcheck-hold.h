@@ -150,6 +150,10 @@ static int hold(char **arguments)
 	for (size_t at = 0; is_part && at < bytes; at += step)
 		need(!mlock((char *)memory + at, PAGE_BYTES), "mlock");
 	signal(SIGTERM, on_term);
+	/* What the loop and its end need of the program itself is mapped by this. */
+	raise(SIGTERM);
+	stop = 0;
+	usleep(1);
 	printf("ready\n");
 	fflush(stdout);
 	for (before = faults(); !stop;) {
