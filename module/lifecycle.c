@@ -128,12 +128,16 @@ static struct notifier_block panic_block = {
 	.priority = INT_MAX,
 };
 
-/* Before it can have guests */
+/*
+ * Before it can have guests; and when it is loaded, as who switched the parameter on in
+ * between did not find it yet.
+ */
 static int module_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	const struct module *module = data;
 
-	if (action == MODULE_STATE_COMING && !strcmp(module->name, "kvm"))
+	if ((action == MODULE_STATE_COMING || action == MODULE_STATE_LIVE) &&
+	    !strcmp(module->name, "kvm"))
 		pagehint_control_guests();
 	return NOTIFY_OK;
 }

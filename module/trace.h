@@ -99,8 +99,7 @@ TRACE_EVENT(pagehint_use,
 		  __entry->gone)
 );
 
-/* After an idle mapped folio was unmapped. */
-TRACE_EVENT(pagehint_unmap,
+DECLARE_EVENT_CLASS(pagehint_folio,
 	TP_PROTO(unsigned long pfn, unsigned long nr),
 	TP_ARGS(pfn, nr),
 	TP_STRUCT__entry(
@@ -112,47 +111,42 @@ TRACE_EVENT(pagehint_unmap,
 		__entry->nr = nr;
 	),
 	TP_printk("pfn=%#lx nr=%lu", __entry->pfn, __entry->nr)
+);
+
+/* After an idle mapped folio was unmapped. */
+DEFINE_EVENT(pagehint_folio, pagehint_unmap,
+	TP_PROTO(unsigned long pfn, unsigned long nr),
+	TP_ARGS(pfn, nr)
 );
 
 /* After an idle folio that was given up with MADV_FREE was unmapped, before it is free. */
-TRACE_EVENT(pagehint_lazyfree,
+DEFINE_EVENT(pagehint_folio, pagehint_lazyfree,
 	TP_PROTO(unsigned long pfn, unsigned long nr),
-	TP_ARGS(pfn, nr),
+	TP_ARGS(pfn, nr)
+);
+
+DECLARE_EVENT_CLASS(pagehint_frame,
+	TP_PROTO(unsigned long pfn),
+	TP_ARGS(pfn),
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
-		__field(unsigned long, nr)
 	),
 	TP_fast_assign(
 		__entry->pfn = pfn;
-		__entry->nr = nr;
 	),
-	TP_printk("pfn=%#lx nr=%lu", __entry->pfn, __entry->nr)
+	TP_printk("pfn=%#lx", __entry->pfn)
 );
 
 /* Before a volatile folio is mapped as it is. */
-TRACE_EVENT(pagehint_stay,
+DEFINE_EVENT(pagehint_frame, pagehint_stay,
 	TP_PROTO(unsigned long pfn),
-	TP_ARGS(pfn),
-	TP_STRUCT__entry(
-		__field(unsigned long, pfn)
-	),
-	TP_fast_assign(
-		__entry->pfn = pfn;
-	),
-	TP_printk("pfn=%#lx", __entry->pfn)
+	TP_ARGS(pfn)
 );
 
 /* After a folio that was mapped and gone was unmapped and became stable. */
-TRACE_EVENT(pagehint_recover,
+DEFINE_EVENT(pagehint_frame, pagehint_recover,
 	TP_PROTO(unsigned long pfn),
-	TP_ARGS(pfn),
-	TP_STRUCT__entry(
-		__field(unsigned long, pfn)
-	),
-	TP_fast_assign(
-		__entry->pfn = pfn;
-	),
-	TP_printk("pfn=%#lx", __entry->pfn)
+	TP_ARGS(pfn)
 );
 
 /* After a run of dropped folios was taken out of the cache for readahead. */
