@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test build only: delays at critical points, and a host that drops less than
- * it may, so that the directed tests (tests/cases/guest/race) run into races
- * that are otherwise rare. Also counts the meetings, as evidence.
+ * Test build only: loading that fails at any of its points; hooks and rules that
+ * are left out, to show what they are good for; delays at critical points, and a
+ * host that drops less than it may, so that the directed tests
+ * (tests/cases/guest/race) run into races that are otherwise rare. Also counts the
+ * meetings, as evidence.
  *
  * Built without ftrace sites, as what calls it: it runs while a folio is frozen.
  *
@@ -19,6 +21,29 @@
 #include <linux/sysfs.h>
 
 #include <pagehint/control.h>
+
+static unsigned int fail_at;
+module_param(fail_at, uint, 0444);
+MODULE_PARM_DESC(fail_at, "Test build: the N-th point of loading that can fail does; default 0 (none)");
+
+static char *leave_out = "";
+module_param(leave_out, charp, 0444);
+MODULE_PARM_DESC(leave_out, "Test build: hook or rule that is left out (destroys data, as a test expects); default none");
+
+int pagehint_fail_point(void)
+{
+	static unsigned int points;
+
+	if (pagehint_control_ready() || ++points != fail_at)
+		return 0;
+	pr_err("point %u fails for a test\n", points);
+	return -EIO;
+}
+
+bool pagehint_left_out(const char *name)
+{
+	return !strcmp(name, leave_out);
+}
 
 static char *delay_at = "";
 module_param(delay_at, charp, 0444);

@@ -14,7 +14,7 @@
  * bpf_trampoline_update() clears the func of an ftrace_ops in use), after which
  * ftrace passes callbacks by. For us every page missed is a page destroyed.
  *
- * Context: process; the caller serialises (module/main.c: control_mutex).
+ * Context: process; the caller serialises (module/control.c: control_mutex).
  * Detaching order, for every hook: no new call comes in; calls that are inside
  * come out; only then may what they use be taken away.
  */

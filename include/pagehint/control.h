@@ -5,6 +5,17 @@
 
 #include <linux/types.h>
 
+/* What is wanted; changed by pagehint_control_switch() and, where it cannot be, at load */
+extern bool pagehint_enable;
+extern bool pagehint_unused;
+extern bool pagehint_volatile;
+
+int pagehint_control_find_volatile(void);
+int pagehint_control_find_mapped(void);
+int pagehint_control_start(void);
+void pagehint_control_stop(void);
+bool pagehint_control_ready(void);
+int pagehint_control_switch(bool *wanted, bool on, const char *name);
 void pagehint_control_sleep(bool asleep);
 void pagehint_control_shutdown(bool next_kernel);
 void pagehint_control_guests(void);

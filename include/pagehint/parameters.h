@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Parameters that are numbers within limits: refused with a sentence otherwise. */
+/* Parameters; what is not within its limits is refused with a sentence. */
 #ifndef _PAGEHINT_PARAMETERS_H
 #define _PAGEHINT_PARAMETERS_H
 
@@ -9,6 +9,9 @@ struct pagehint_limits {
 	unsigned int *value;
 	unsigned int min, max;
 };
+
+/* The name that backend= has, as it was at load */
+extern char *pagehint_backend_wanted;
 
 extern const struct kernel_param_ops pagehint_limited_ops;
 int pagehint_refuse_value(const struct kernel_param *kp, const char *value,
