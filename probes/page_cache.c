@@ -15,7 +15,8 @@
  *
  *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap
  *   (6.12: folio_remove_rmap_ptes, folio_remove_rmap_pmd),
- *   mark_page_lazyfree (6.12: folio_mark_lazyfree):
+ *   mark_page_lazyfree (6.12: folio_mark_lazyfree),
+ *   split_huge_page_to_list (6.12: split_huge_page_to_list_to_order):
  *                                candidates
  *
  * A probe turns one event into one call of module/ and decides nothing, but for
@@ -301,6 +302,24 @@ static void notrace probe_lazyfree(unsigned long ip, unsigned long parent_ip,
 	pagehint_count(PAGEHINT_CALLS_LAZYFREE, 1);
 }
 
+/*
+ * Its parts will be folios of their own, and of those behind the first nothing tells. This
+ * is before, as at the end they may be gone. One that is looked at before it is a folio
+ * counts as on its way to the LRU, and is looked at once more.
+ */
+static void notrace probe_split(unsigned long ip, unsigned long parent_ip,
+				struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct folio *folio = page_folio((struct page *)pagehint_ftrace_argument(fregs, 0));
+	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
+
+	pagehint_count(PAGEHINT_CALLS_SPLIT, 1);
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		return;
+	for (; pfn < end; pfn++)
+		pagehint_candidate(pfn);
+}
+
 static u64 calls_settle(void)
 {
 	return pagehint_counter_sum(PAGEHINT_CALLS_SETTLE);
@@ -335,6 +354,11 @@ static u64 calls_unmap(void)
 static u64 calls_lazyfree(void)
 {
 	return pagehint_counter_sum(PAGEHINT_CALLS_LAZYFREE);
+}
+
+static u64 calls_split(void)
+{
+	return pagehint_counter_sum(PAGEHINT_CALLS_SPLIT);
 }
 
 static u64 calls_candidates(void)
@@ -402,6 +426,11 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
 		.optional = true,
 		.probe = probe_lazyfree, .calls = calls_lazyfree,
+	}, {
+		.target = PAGEHINT_SPLIT_TARGET, .name = "split_huge_page",
+		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
+		.optional = true,
+		.probe = probe_split, .calls = calls_split,
 #ifdef PAGEHINT_TEST
 	}, {
 		.target = PAGEHINT_MAP_TARGET, .name = "page_add_file_rmap",

@@ -6,13 +6,13 @@
  * 6.1: mm/filemap.c __filemap_get_folio(), filemap_get_read_batch() and
  * next_uptodate_page(); mm/migrate.c folio_migrate_mapping(), which copies
  * after it; mm/rmap.c page_remove_rmap(), page_add_file_rmap(); mm/swap.c
- * mark_page_lazyfree().
+ * mark_page_lazyfree(); mm/huge_memory.c split_huge_page_to_list().
  *
  * 6.12: mm/filemap.c filemap_get_entry(), which all single lookups go through and
  * which does not sleep, filemap_get_read_batch() and next_uptodate_folio();
  * mm/util.c folio_mc_copy(), after which the mapping is moved; mm/rmap.c
  * folio_remove_rmap_ptes|pmd(), folio_add_file_rmap_ptes|pmd(); mm/swap.c
- * folio_mark_lazyfree().
+ * folio_mark_lazyfree(); mm/huge_memory.c split_huge_page_to_list_to_order().
  */
 #ifndef _PAGEHINT_COMPAT_PAGE_CACHE_H
 #define _PAGEHINT_COMPAT_PAGE_CACHE_H
@@ -59,6 +59,8 @@
 #define PAGEHINT_MAP_TARGET		"folio_add_file_rmap_ptes"
 #define PAGEHINT_MAP_HUGE_TARGET	"folio_add_file_rmap_pmd"
 #define PAGEHINT_LAZYFREE_TARGET	"folio_mark_lazyfree"
+/* Its first argument is a page of the folio. */
+#define PAGEHINT_SPLIT_TARGET		"split_huge_page_to_list_to_order"
 
 /* There is no PG_error any more: who reads a page in keeps the result elsewhere. */
 static inline bool pagehint_folio_has_error(struct folio *folio)
@@ -96,6 +98,7 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 #define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
 #define PAGEHINT_MAP_TARGET		"page_add_file_rmap"
 #define PAGEHINT_LAZYFREE_TARGET	"mark_page_lazyfree"
+#define PAGEHINT_SPLIT_TARGET		"split_huge_page_to_list"
 
 static inline bool pagehint_folio_has_error(struct folio *folio)
 {

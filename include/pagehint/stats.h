@@ -73,6 +73,7 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_WRITTEN,
 	PAGEHINT_CALLS_UNMAP,
 	PAGEHINT_CALLS_LAZYFREE,
+	PAGEHINT_CALLS_SPLIT,
 	PAGEHINT_DISCARD_FAULTS,	/* accesses that a getter should have seen first */
 	PAGEHINT_DISCARD_REDONE,	/* and that were redone */
 	PAGEHINT_DISCARD_ERRORS,	/* or ended with an error */
