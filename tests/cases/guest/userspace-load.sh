@@ -1,0 +1,149 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+#
+# userspace-load.sh compile|link once|SECONDS
+#
+# What the case userspace runs in its root on ext4, with the shell and the programs that
+# are there: a compiler that compiles Lua, over and over, or, where that takes too long, a
+# linker that links a small program; and servers, which wait most of the time. `once`: one
+# round, and no server.
+#
+# Says the checksum of everything that was made, and what the programs that were made
+# answered. All of it depends on the sources alone: each line of a longer run is one of
+# `once`.
+
+set -eu
+
+what=$1
+seconds=$2
+built=/built
+
+# A program that answers each line with a number
+write_program()
+{
+	mkdir -p /program
+	cat >/program/main.c <<-'END'
+		#include <stdio.h>
+		#include <stdlib.h>
+
+		unsigned long answer(unsigned long question);
+
+		int main(void)
+		{
+			char line[64];
+
+			while (fgets(line, sizeof(line), stdin)) {
+				printf("answer %lu\n", answer(strtoul(line, NULL, 10)));
+				fflush(stdout);
+			}
+			return 0;
+		}
+	END
+	cat >/program/answer.c <<-'END'
+		#include <stdlib.h>
+
+		static int compare(const void *a, const void *b)
+		{
+			unsigned long x = *(const unsigned long *)a, y = *(const unsigned long *)b;
+
+			return (x > y) - (x < y);
+		}
+
+		unsigned long answer(unsigned long question)
+		{
+			static unsigned long numbers[512];
+			unsigned long sum = 0;
+
+			for (unsigned long i = 0; i < 512; i++)
+				numbers[i] = (question += 12345 * question + i) % 1000003;
+			qsort(numbers, 512, sizeof(numbers[0]), compare);
+			for (unsigned long i = 0; i < 512; i++)
+				sum = sum * 31 + numbers[i];
+			return sum;
+		}
+	END
+	(cd /program && gcc -O0 -c main.c && gcc -O0 -c answer.c)
+	link_program /program/server
+}
+
+# link_program FILE
+link_program()
+{
+	rm -f "$1"
+	gcc -fno-use-linker-plugin -o "$1" /program/main.o /program/answer.o
+	md5sum "$1"
+	echo 4711 | "$1"
+}
+
+time_left()
+{
+	[ "$seconds" = once ] || [ "$(date +%s)" -lt "$end" ]
+}
+
+# make_some TARGET...
+make_some()
+{
+	make -s -j2 -f /source/compile.mk OUT=$built "$@"
+	md5sum "$@"
+}
+
+# All of Lua, or as much as there is time for
+compile()
+{
+	local source name
+
+	rm -rf $built
+	mkdir $built
+	set --
+	for source in /source/src/*.c; do
+		name=${source##*/}
+		[ "$name" != luac.c ] || continue
+		set -- "$@" "$built/${name%.c}.o"
+		[ $# -ge 4 ] || continue
+		make_some "$@"
+		set --
+		time_left || return 0
+	done
+	make_some "$@" $built/lua
+	$built/lua -e 'local s = 0 for i = 1, 10000 do s = s + i end print("lua", s)'
+}
+
+round()
+{
+	case $what in
+	compile) compile ;;
+	link)	link_program $built/program ;;
+	esac
+}
+
+# server PERIOD: is asked now and then, and is idle in between, as is who asks
+server()
+{
+	while [ -e /tmp/load.on ]; do
+		sleep "$1"
+		echo 4711
+	done | /program/server
+}
+
+if [ "$seconds" = once ]; then
+	mkdir $built
+	write_program
+	round
+	exit
+fi
+
+end=$(($(date +%s) + seconds))
+: >/tmp/load.on
+servers=
+for period in 1 2 5; do
+	server $period &
+	servers="$servers $!"
+done
+while time_left; do
+	round
+done
+rm /tmp/load.on
+for pid in $servers; do
+	wait "$pid"
+done
