@@ -76,6 +76,30 @@ way()
 		fail "$1: $2: $((after - before)) volatile frames met, expected $3"
 }
 
+# A mapping that is left alone: its pages are unmapped, become volatile, and are found by
+# page faults.
+idle_mapping()
+{
+	settle $((pages * 9 / 10)) "before map_idle"
+	before=$(counter nr_mapped_unmapped)
+	: >/tmp/idle.on
+	cacheways map_idle "$1/file" $pages "$seed" &
+	idle=$!
+	left=600
+	until [ $(($(counter nr_mapped_unmapped) - before)) -ge "$2" ]; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || fail "$1: idle: $(($(counter nr_mapped_unmapped) - before)) pages unmapped, expected $2"
+		sleep 0.1
+	done
+	settle $((pages * 9 / 10)) "of an idle mapping"
+	before=$(met)
+	rm /tmp/idle.on
+	wait $idle || fail "$1: idle: wrong contents"
+	after=$(met)
+	[ $((after - before)) -ge "$2" ] ||
+		fail "$1: idle: $((after - before)) volatile frames met, expected $2"
+}
+
 # Each way alone. A file that was written has buffers; after it was dropped and
 # read again it has none, and its folios are as large as the file system has them.
 cache_ways()
@@ -86,6 +110,7 @@ cache_ways()
 	for source in written read; do
 		way "$1" read $most
 		way "$1" map $most
+		idle_mapping "$1" $most
 		way "$1" map_populated $most
 		way "$1" map_locked $most
 		way "$1" map_source $most
@@ -101,8 +126,6 @@ cache_ways()
 		way "$1" direct_write $most
 		way "$1" forget $most
 		way "$1" punch $most
-		# A large folio was split, and its parts are no candidates of any event.
-		set_parameter volatile_filesystems ext4,xfs,btrfs
 		[ $source = written ] || break
 		echo 1 >/proc/sys/vm/drop_caches
 		cacheways read "$1/file" $pages "$seed" || fail "$1: wrong contents"

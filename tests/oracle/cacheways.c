@@ -9,7 +9,8 @@
  *					same file, with pauses in which pages
  *					become volatile
  *
- * A way that changes the file leaves the contents as they were.
+ * A way that changes the file leaves the contents as they were. map_idle leaves its
+ * mapping alone as long as there is a file /tmp/idle.on, and then looks again.
  *
  * Exit status: 0, or 1 if any word was wrong, or 2 if it could not run.
  */
@@ -29,6 +30,7 @@
 
 #define PAGE_BYTES	4096UL
 #define CHUNK_BYTES	(64UL << 10)
+#define IDLE_MARK	"/tmp/idle.on"
 
 static uint64_t chunk[CHUNK_BYTES / sizeof(uint64_t)] __attribute__((aligned(4096)));
 static const char *path;
@@ -267,6 +269,17 @@ static void way_map(void)
 	verify_map(map_file(PROT_READ, MAP_SHARED), "mapped");
 }
 
+/* Its pages are unmapped meanwhile (mapped=1). */
+static void way_map_idle(void)
+{
+	uint64_t *memory = map_file(PROT_READ, MAP_SHARED);
+
+	wrong += pattern_verify(memory, bytes, key, 0, "mapped, before it is idle");
+	while (!access(IDLE_MARK, F_OK))
+		usleep(50000);
+	verify_map(memory, "mapped, and idle since");
+}
+
 static void way_map_populated(void)
 {
 	verify_map(map_file(PROT_READ, MAP_SHARED | MAP_POPULATE), "mapped and populated");
@@ -346,6 +359,7 @@ static const struct way {
 	{ "splice", way_splice, true },
 	{ "copy_range", way_copy_range, true },
 	{ "map", way_map, true },
+	{ "map_idle", way_map_idle, true },
 	{ "map_populated", way_map_populated, true },
 	{ "map_locked", way_map_locked, true },
 	{ "map_written", way_map_written, true },

@@ -160,6 +160,26 @@ stacks_verdict()
 	echo "volatile folios: ${text%, }"
 }
 
+# Mapped pages that were unmapped because they were idle, and mapped again
+mapped_verdict()
+{
+	local counter least value text=''
+
+	while read -r counter least; do
+		value=$(awk -v name="$counter" '$1 == name { print $2 }' "$log/counters")
+		if ! [[ $value =~ ^[0-9]+$ ]] || [ "$value" -lt "$least" ]; then
+			echo "$counter: expected at least $least, found '$value'"
+			return 1
+		fi
+		text+="$counter $value, "
+	done <<-END
+		nr_mapped_looked 500
+		nr_mapped_unmapped 2000
+		nr_mapped_came_back 100
+	END
+	echo "${text%, }"
+}
+
 # usage_verdict USAGE: in the phase with all hooks
 usage_verdict()
 {
