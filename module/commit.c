@@ -64,6 +64,13 @@ static bool has_write_error(struct folio *folio)
 	return pagehint_folio_has_error(folio) && !pagehint_left_out("write_error");
 }
 
+/* A large folio's second page has a flag for all of it; the page behind a small one is another's. */
+static bool is_poisoned(struct folio *folio)
+{
+	return folio_test_hwpoison(folio) ||
+	       (folio_test_large(folio) && folio_test_has_hwpoisoned(folio));
+}
+
 /*
  * What does not change while the folio is locked and in the page cache, and
  * what is not worth a freeze. Also the one test that must not wait for it:
@@ -89,9 +96,8 @@ static enum pagehint_refusal refused_locked(struct folio *folio, bool mapped_too
 	if (folio_test_unevictable(folio) || folio_test_mlocked(folio) ||
 	    mapping_unevictable(mapping))
 		return PAGEHINT_REFUSED_UNEVICTABLE;
-	if (has_write_error(folio) || folio_test_hwpoison(folio) ||
-	    folio_test_checked(folio) || folio_test_private_2(folio) ||
-	    folio_test_has_hwpoisoned(folio))
+	if (has_write_error(folio) || is_poisoned(folio) ||
+	    folio_test_checked(folio) || folio_test_private_2(folio))
 		return PAGEHINT_REFUSED_FLAGS;
 	inode = mapping->host;
 	if (!inode || mapping != &inode->i_data || !S_ISREG(inode->i_mode))
@@ -129,7 +135,7 @@ static enum pagehint_refusal refused_frozen(struct folio *folio)
 		return PAGEHINT_REFUSED_IN_USE;
 	if (folio_test_unevictable(folio) || folio_test_mlocked(folio))
 		return PAGEHINT_REFUSED_UNEVICTABLE;
-	if (has_write_error(folio) || folio_test_hwpoison(folio) ||
+	if (has_write_error(folio) || is_poisoned(folio) ||
 	    folio_test_checked(folio) || folio_test_private_2(folio))
 		return PAGEHINT_REFUSED_FLAGS;
 	return PAGEHINT_COMMITTED;

@@ -131,10 +131,12 @@ profile_shm_disks()
 }
 
 # Directed tests of volatile pages: memory that can go offline, too. Not where the
-# kernel lies, which is anywhere with KASLR.
+# kernel lies, which is anywhere with KASLR. And ext4's driver under a name that no
+# other file system of the guest has.
 profile_races()
 {
 	profile_disks
+	vm_scratch+=(ext3=64)
 	vm_cmdline="movablecore=384M nokaslr"
 }
 

@@ -5,7 +5,7 @@
 # Sourced after lib.sh.
 #
 #   disk NAME                 the device of the disk of that name
-#   filesystem_make KIND      ext4, xfs or btrfs on the disk of that name, at /KIND
+#   filesystem_make KIND      ext4, xfs, btrfs or ext3 (of ext4's driver) on the disk of that name, at /KIND
 #   filesystem_remount KIND   nothing of it stays in the page cache
 #   filesystem_clean KIND     what its checker says, once it is unmounted
 #   filesystem_check KIND     unmounts it; fails unless it is clean
@@ -38,6 +38,7 @@ filesystem_make()
 	device=$(disk "$1")
 	filesystem_modules "$1"
 	case $1 in
+	ext3)	/usr/sbin/mke2fs -q -F -t ext3 "$device" ;;
 	ext4)	mkfs.ext4 -q -F "$device" ;;
 	xfs)	mkfs.xfs -q -f "$device" ;;
 	btrfs)	mkfs.btrfs -q -f "$device" >/dev/null ;;
@@ -58,7 +59,7 @@ filesystem_clean()
 
 	device=$(disk "$1")
 	case $1 in
-	ext4)	e2fsck -fn "$device" ;;
+	ext[34])	e2fsck -fn "$device" ;;
 	xfs)	xfs_repair -n "$device" ;;
 	btrfs)	btrfs check --readonly "$device" ;;
 	esac >/tmp/fsck.out 2>&1

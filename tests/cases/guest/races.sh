@@ -10,7 +10,7 @@
 #	program		pagerace, or movecheck for move_WAY: mapped pages that are moved
 #	scenario	of it (tests/guest)
 #	fs		the file system: xfs where nothing speaks against it, as
-#			the programs that this guest runs are on ext4; ext4
+#			the programs that this guest runs are on ext4; ext3, by ext4's driver,
 #			where readers and writers must not exclude each other; slow:
 #			xfs on a disk that takes 20 ms
 #	rounds		of it, in the first half; the second ends with the harm
@@ -39,7 +39,7 @@ race_set()
 		rule=uptodate_retest scenario=readers_batch rounds=5 met="delays_met 10"
 		options="delay_at=recover delay_us=1000" ;;
 	reader_writer)	# late clearing of uptodate against a page that is written to
-		rule=exclusive_recovery scenario=reader_writer fs=ext4 rounds=3 met="delays_met 10"
+		rule=exclusive_recovery scenario=reader_writer fs=ext3 rounds=3 met="delays_met 10"
 		options="delay_at=recover delay_us=8000" ;;
 	fault_retest)	# fault-around meets dropped pages
 		rule=uptodate_retest scenario=fault_around rounds=4 met="counter nr_volatile_discarded 200" ;;
