@@ -9,7 +9,9 @@
  * thread takes those of the one before: so a folio is left alone for one to two
  * periods after its last event. A third map holds those that were in use when
  * they were looked at; it is looked at less often. A fourth holds those that were
- * mapped: for module/mapped.c, as long as they are.
+ * mapped, as long as they are: for module/mapped.c, and because nothing is hooked
+ * that sees each page being unmapped. The event says only that something was; the
+ * thread then looks at those that it knows to have been mapped.
  *
  * A summary bit for each chunk of a map keeps the cost of a round proportional
  * to what happened, not to the size of memory.
@@ -24,7 +26,6 @@
 #include <linux/sched.h>
 #include <linux/vmalloc.h>
 
-#include <compat/ftrace.h>
 #include <pagehint/stats.h>
 #include <pagehint/table.h>
 #include <pagehint/volatile.h>
@@ -43,16 +44,16 @@ struct map {
 static struct map maps[4];
 static unsigned int present;
 static unsigned long nr_frames;
+static unsigned long next_chunk;	/* of the fourth, for the thread */
 
-/* What pagehint_candidate() would find first, for the probe at page_remove_rmap */
-struct pagehint_screen pagehint_candidate_screen;
+/* Set by the hook where something is unmapped (probes/page_cache.c), taken by the thread. */
+int pagehint_candidates_unmapped;
 
-/* The map changes, not its size: who sees the one before is as early as that. */
-static void take_turns(unsigned int next)
-{
-	WRITE_ONCE(present, next);
-	WRITE_ONCE(pagehint_candidate_screen.bits, maps[next].frames);
-}
+/*
+ * So many that are mapped still, of the fourth map, are looked at in a row: 256 MiB of
+ * pages of 4 KiB, some fifteen instructions each.
+ */
+#define MOST_STILL_MAPPED	65536UL
 
 static void set_in(struct map *map, unsigned long pfn)
 {
@@ -100,11 +101,14 @@ void pagehint_candidate_later(unsigned long pfn)
  * @pfn: its first frame
  *
  * Context: the thread.
+ * Return: whether that is new.
  */
-void pagehint_candidate_mapped(unsigned long pfn)
+bool pagehint_candidate_mapped(unsigned long pfn)
 {
-	if (!test_bit(pfn, maps[MAPPED].frames))
-		set_in(&maps[MAPPED], pfn);
+	if (test_bit(pfn, maps[MAPPED].frames))
+		return false;
+	set_in(&maps[MAPPED], pfn);
+	return true;
 }
 
 /**
@@ -178,7 +182,7 @@ void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn))
 	 * looked at: it keeps until that one's next turn.
 	 */
 	if (!later)
-		take_turns(!present);
+		WRITE_ONCE(present, !present);
 }
 
 /* Return: whether any is left. */
@@ -216,6 +220,59 @@ void pagehint_candidates_mapped_each(bool (*look)(unsigned long pfn), bool (*sto
 	}
 }
 
+/* Return: how many are mapped still. */
+static unsigned long mapped_in_chunk(unsigned long chunk,
+				     unsigned long (*gone)(unsigned long pfn,
+							   unsigned long bits))
+{
+	unsigned long word = chunk * WORDS_PER_CHUNK, end = word + WORDS_PER_CHUNK;
+	unsigned long nr = 0;
+
+	for (; word < end; word++) {
+		unsigned long pfn = word * BITS_PER_LONG, bits = maps[MAPPED].frames[word], left;
+
+		if (!bits)
+			continue;
+		left = bits & ~gone(pfn, bits);
+		nr += hweight_long(left);
+		maps[MAPPED].frames[word] = left;
+		for (bits &= ~left; bits; bits &= bits - 1)
+			pagehint_candidate(pfn + __ffs(bits));
+	}
+	return nr;
+}
+
+/**
+ * pagehint_candidates_mapped_some - find what is no longer mapped
+ * @gone: is called with the first of 64 frames and a bit for each of them that was mapped;
+ *	tells which are no longer. They are candidates from here on
+ *
+ * A part of the map, if many are mapped still; the next call goes on behind it.
+ *
+ * Context: the thread, the only one that changes this map; may sleep.
+ * Return: whether the map's end was reached.
+ */
+bool pagehint_candidates_mapped_some(unsigned long (*gone)(unsigned long pfn,
+							   unsigned long bits))
+{
+	unsigned long nr_chunks = DIV_ROUND_UP(nr_frames, FRAMES_PER_CHUNK), still = 0, nr;
+	unsigned long chunk = next_chunk;
+
+	for_each_set_bit_from(chunk, maps[MAPPED].chunks, nr_chunks) {
+		if (still >= MOST_STILL_MAPPED) {
+			next_chunk = chunk;
+			return false;
+		}
+		nr = mapped_in_chunk(chunk, gone);
+		if (!nr)
+			clear_bit(chunk, maps[MAPPED].chunks);
+		still += nr;
+		cond_resched();
+	}
+	next_chunk = 0;
+	return true;
+}
+
 /**
  * pagehint_candidates_close - free the maps
  *
@@ -226,7 +283,6 @@ void pagehint_candidates_close(void)
 	unsigned int i;
 
 	nr_frames = 0;
-	pagehint_candidate_screen.nr = 0;
 	for (i = 0; i < ARRAY_SIZE(maps); i++) {
 		vfree(maps[i].frames);
 		vfree(maps[i].chunks);
@@ -257,9 +313,8 @@ int pagehint_candidates_open(void)
 		}
 	}
 	nr_frames = nr;
-	take_turns(present);
-	pagehint_candidate_screen.never = BIT(PG_swapbacked);
-	pagehint_candidate_screen.pages = (unsigned long)pfn_to_page(0);
-	pagehint_candidate_screen.nr = nr;
+	next_chunk = 0;
+	/* What was unmapped before is none of its business, but that costs nothing. */
+	pagehint_candidates_unmapped = 1;
 	return 0;
 }

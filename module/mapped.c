@@ -214,7 +214,7 @@ static void unmap(struct folio *folio, struct past *past)
 	lately++;
 	pagehint_count(PAGEHINT_MAPPED_UNMAPPED, folio_nr_pages(folio));
 	trace_pagehint_unmap(pfn, folio_nr_pages(folio));
-	/* The hook at page_remove_rmap may not be there. */
+	/* Nothing else says so: the hook where unmapping ends is not for this. */
 	pagehint_candidate(pfn);
 }
 
@@ -243,8 +243,11 @@ static bool look_locked(struct folio *folio, struct past *past)
 	case PAGEHINT_REFUSED_WRITEBACK:
 	case PAGEHINT_REFUSED_NOT_UPTODATE:
 		return true;
+	case PAGEHINT_COMMITTED:
+		/* Unmapped meanwhile */
+		pagehint_candidate(folio_pfn(folio));
+		return false;
 	default:
-		/* Unmapped, it is a candidate; or never will be one. */
 		return false;
 	}
 	if (past->idle == UNMAPPED)
@@ -285,8 +288,11 @@ static bool look(unsigned long pfn)
 		return false;
 	}
 	folio = pagehint_folio_get(pfn);
-	if (!folio)
+	if (!folio) {
+		/* Isolated perhaps, and then back soon. */
+		pagehint_candidate(pfn);
 		return false;
+	}
 	if (folio_trylock(folio)) {
 		again = look_locked(folio, past);
 		folio_unlock(folio);
@@ -302,17 +308,28 @@ static bool look(unsigned long pfn)
 /**
  * pagehint_mapped_found - a commit refused a folio because it is mapped
  * @pfn: its first frame
+ * @file: of a file; else memory given up with MADV_FREE
+ *
+ * What is known of an earlier mapping does not count for this one, but that it was
+ * unmapped here.
  *
  * Context: the thread.
  */
-void pagehint_mapped_found(unsigned long pfn)
+void pagehint_mapped_found(unsigned long pfn, bool file)
 {
-	pagehint_candidate_mapped(pfn);
-	if (pasts && pfn < nr_pasts && pasts[pfn].idle == UNMAPPED) {
-		pasts[pfn].idle = 0;
-		pasts[pfn].came_back = 1;
+	bool is_new = pagehint_candidate_mapped(pfn);
+	struct past *past;
+
+	if (!pasts || pfn >= nr_pasts)
+		return;
+	past = &pasts[pfn];
+	if (file && past->idle == UNMAPPED) {
+		past->idle = 0;
+		past->came_back = 1;
 		came_back++;
 		pagehint_count(PAGEHINT_MAPPED_CAME_BACK, 1);
+	} else if (is_new && past->idle != UNMAPPED) {
+		*past = (struct past){ 0 };
 	}
 }
 

@@ -90,6 +90,20 @@ int pagehint_unhooked_open(void)
 	return 0;
 }
 
+/**
+ * pagehint_symbol_size - how long is a function?
+ * @address: its first instruction
+ *
+ * Context: process, after pagehint_unhooked_open().
+ * Return: bytes; 0 if it is not known.
+ */
+unsigned long pagehint_symbol_size(unsigned long address)
+{
+	unsigned long size, offset;
+
+	return PAGEHINT_CALL(symbol_size)(address, &size, &offset) ? size : 0;
+}
+
 /* The task does not change its state meanwhile. */
 static int look_at(struct task_struct *task, void *data)
 {
@@ -229,13 +243,13 @@ static bool wait_for_suspects(struct suspect *suspects, struct look *look,
 bool pagehint_unhooked_wait(unsigned long begin, bool (*give_up)(void))
 {
 	struct suspect *suspects;
-	unsigned long size, offset;
+	unsigned long size = pagehint_symbol_size(begin);
 	struct look *look;
 	bool done = false;
 
 	suspects = kvmalloc_array(MAX_SUSPECTS, sizeof(*suspects), GFP_KERNEL);
 	look = kmalloc(sizeof(*look), GFP_KERNEL);
-	if (suspects && look && PAGEHINT_CALL(symbol_size)(begin, &size, &offset)) {
+	if (suspects && look && size) {
 		look->begin = begin;
 		look->end = begin + size;
 		done = wait_for_suspects(suspects, look, give_up);

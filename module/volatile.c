@@ -7,8 +7,8 @@
  *
  * Lock order: control_mutex (main.c) > commit_mutex > folio lock;
  * hotplug locks > commit_mutex. The thread holds commit_mutex for one folio
- * at a time, so whoever takes it and changes what may be committed knows that no
- * commit is under way by the old rule.
+ * at a time, or for one look at what was unmapped, so whoever takes it and changes
+ * what may be committed knows that no commit is under way by the old rule.
  */
 #include <pagehint/log.h>
 
@@ -204,10 +204,8 @@ static void look(unsigned long pfn, bool again)
 	if (refusal == PAGEHINT_COMMITTED)
 		return;
 	pagehint_count(PAGEHINT_REFUSED_FIRST + refusal, 1);
-	if (refusal == PAGEHINT_REFUSED_MAPPED)
-		pagehint_mapped_found(pfn);
-	if (refusal == PAGEHINT_REFUSED_LAZYFREE)
-		pagehint_candidate_mapped(pfn);
+	if (refusal == PAGEHINT_REFUSED_MAPPED || refusal == PAGEHINT_REFUSED_LAZYFREE)
+		pagehint_mapped_found(pfn, refusal == PAGEHINT_REFUSED_MAPPED);
 	if (is_passing(refusal) || (!again && is_in_batch(refusal)))
 		pagehint_candidate_later(pfn);
 }
@@ -281,6 +279,9 @@ static int volatile_thread(void *unused)
 
 		if (pagehint_xchg(&rescan, 0))
 			pagehint_candidates_all();
+		mutex_lock(&commit_mutex);
+		pagehint_unmapped_look(period % LATER_PERIODS == 0, is_going_offline);
+		mutex_unlock(&commit_mutex);
 		pagehint_candidates_each(false, look_first);
 		if (++period % LATER_PERIODS == 0) {
 			PAGEHINT_CALL(lru_add_drain_all_call)();
@@ -346,6 +347,7 @@ int pagehint_volatile_check(char *why)
 	}
 	if (!pagehint_resolve(symbols, 1) && drain.definitions == 1)
 		PAGEHINT_CALL_SET(lru_add_drain_all_call, drain.address);
+	pagehint_fault_open();
 	return 0;
 }
 

@@ -10,18 +10,22 @@
  *                                (6.12: next_uptodate_folio)
  *   folio_migrate_mapping entry  before migration copies; the folio is locked
  *                                (6.12: folio_mc_copy, as the mapping moves later)
- *   filemap_fault entry          only to evict what was dropped, for readahead
+ *   filemap_fault entry          only to evict what was dropped, for readahead, and only
+ *                                on 6.12: on 6.1 it calls the first of these itself
  *   mm_page_free                 where free memory is not hinted
  *
- *   mm_filemap_add_to_page_cache, folio_end_writeback, page_remove_rmap
- *   (6.12: folio_remove_rmap_ptes, folio_remove_rmap_pmd),
+ *   mm_filemap_add_to_page_cache, folio_end_writeback,
  *   mark_page_lazyfree (6.12: folio_mark_lazyfree),
  *   split_huge_page_to_list (6.12: split_huge_page_to_list_to_order):
  *                                candidates
+ *   tlb_finish_mmu               something was unmapped: there may be candidates
  *
  * A probe turns one event into one call of module/ and decides nothing, but for
  * the inline screen: a folio that is stable and uptodate passes.
  */
+#include <pagehint/log.h>
+
+#include <linux/instruction_pointer.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/pagevec.h>
@@ -31,6 +35,7 @@
 #include <trace/events/kmem.h>
 
 #include <compat/call.h>
+#include <compat/fault_around.h>
 #include <compat/ftrace.h>
 #include <compat/hooks.h>
 #include <compat/page_cache.h>
@@ -56,16 +61,40 @@ static void set_original_get_folio(unsigned long address)
 	PAGEHINT_CALL_SET(original_get_folio, address);
 }
 
+/* filemap_fault(), where that calls the original itself. */
+static unsigned long fault_begin, fault_size;
+
+/*
+ * A page fault's first look: nothing is held but mmap_lock, and who finds nothing reads
+ * ahead. So if what it found is gone, that leaves the cache, and is not found.
+ * Return: whether it is so.
+ */
+static bool evict_found(struct folio *folio)
+{
+	/* Of the file that is mapped, or none: whoever holds it keeps it from being reused. */
+	struct address_space *mapping = READ_ONCE(folio->mapping);
+	pgoff_t index = READ_ONCE(folio->index);
+
+	if (!mapping || !pagehint_volatile_find_dropped(folio))
+		return false;
+	folio_put(folio);
+	pagehint_volatile_evict_at(mapping, index);
+	return true;
+}
+
 /*
  * Who gets it locked may write to it at once. So if it is lost, and mapped perhaps
  * (module/stay.c), that is dealt with here.
  */
-static void use_found(struct folio *folio, bool locked)
+static noinline struct folio *use_found(struct folio *folio, bool locked, bool first_look)
 {
+	if (first_look && evict_found(folio))
+		return NULL;
 	pagehint_volatile_use(folio);
 	if (pagehint_stay_on() && locked && !pagehint_folio_is_stable(folio) &&
 	    !pagehint_left_out("stay_locked_getter"))
 		pagehint_stay_recover(folio);
+	return folio;
 }
 
 /*
@@ -84,9 +113,10 @@ static noinline __used struct folio *wrap_get_folio(PAGEHINT_GET_FOLIO_PROTO)
 	if (PAGEHINT_GET_FOLIO_SLEEPS)
 		pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
 	result = PAGEHINT_CALL(original_get_folio)(PAGEHINT_GET_FOLIO_ARGS);
-	if (result && !xa_is_value(result) &&
-	    unlikely(!pagehint_folio_is_stable(result)))
-		use_found(result, PAGEHINT_GET_FOLIO_LOCKS);
+	if (result && !xa_is_value(result) && unlikely(!pagehint_folio_is_stable(result)))
+		result = use_found(result, PAGEHINT_GET_FOLIO_LOCKS,
+				   PAGEHINT_GET_FOLIO_IS_FIRST &&
+				   _RET_IP_ - fault_begin < fault_size);
 	if (PAGEHINT_GET_FOLIO_SLEEPS)
 		pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
 	return result;
@@ -151,24 +181,34 @@ static struct folio *no_next(PAGEHINT_FAULT_AROUND_PROTO)
 
 PAGEHINT_CALL_DEFINE(original_fault_around, no_next);
 
+/* Where struct page of frame 0 would be. */
+static unsigned long first_page __used;
+
 static void set_original_fault_around(unsigned long address)
 {
+	first_page = (unsigned long)pfn_to_page(0);
 	PAGEHINT_CALL_SET(original_fault_around, address);
 }
 
-/*
- * Returns a locked folio that its caller maps without a further look. One whose
- * content is gone is passed over, as the original does with one that is not
- * uptodate. If it can be seen that the host dropped it, it stays as it is, for
- * filemap_fault to find and to evict with its neighbours: were it recovered
- * here, it would be read again without them. One that is volatile may be mapped as it
- * is, on some hosts (module/stay.c).
- */
-static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PROTO)
+/* Uptodate last: see pagehint_folio_is_stable(). */
+static __always_inline bool may_be_mapped(const struct folio *folio)
 {
-	struct folio *found;
+	return pagehint_folio_is_stable(folio) && folio_test_uptodate((struct folio *)folio);
+}
 
-	found = PAGEHINT_CALL(original_fault_around)(PAGEHINT_FAULT_AROUND_ARGS);
+/*
+ * The original returns a locked folio that its caller maps without a further look. One whose
+ * content is gone is passed over, as the original does with one that is not uptodate. If it
+ * can be seen that the host dropped it, it stays as it is, for filemap_fault to find and to
+ * evict with its neighbours: were it recovered here, it would be read again without them.
+ * One that is volatile may be mapped as it is, on some hosts (module/stay.c).
+ */
+static noinline __used struct folio *map_another(struct folio *found, struct xa_state *xas,
+						 pgoff_t end)
+{
+	/* The lock keeps it in the mapping, which the original compared. */
+	struct address_space *mapping = found->mapping;
+
 	while (found) {
 		bool dropped = false, stays = false;
 
@@ -191,7 +231,8 @@ static noinline __used struct folio *wrap_fault_around(PAGEHINT_FAULT_AROUND_PRO
 	return found;
 }
 
-PAGEHINT_DIRECT_ENTRY(direct_fault_around, wrap_fault_around);
+PAGEHINT_DIRECT_FAULT_AROUND(direct_fault_around, original_fault_around, may_be_mapped,
+			     map_another, first_page);
 
 /* ------------------------------------------------------------------------
  * Migration, page faults, frees
@@ -216,6 +257,8 @@ static void notrace probe_copy(unsigned long ip, unsigned long parent_ip,
 		pagehint_candidate(folio_pfn(copy));
 	pagehint_count(PAGEHINT_CALLS_COPY, 1);
 }
+
+#if !PAGEHINT_FAULT_CALLS_GET_FOLIO
 
 static vm_fault_t no_fault(struct vm_fault *vmf)
 {
@@ -242,6 +285,8 @@ static noinline __used vm_fault_t wrap_fault(struct vm_fault *vmf)
 }
 
 PAGEHINT_DIRECT_ENTRY(direct_fault, wrap_fault);
+
+#endif
 
 static void probe_mm_page_free(void *data, struct page *page, unsigned int order)
 {
@@ -273,23 +318,8 @@ static void notrace probe_end_writeback(unsigned long ip, unsigned long parent_i
 	pagehint_count(PAGEHINT_CALLS_WRITTEN, 1);
 }
 
-/*
- * Before the count of mappings falls. A commit that comes too early refuses the
- * folio as mapped, and it stays a candidate for nobody until its next event: one
- * to two periods lie between.
- */
-static noinline __used void see_unmap(struct page *page)
-{
-	candidate(page_folio(page));
-	pagehint_count(PAGEHINT_CALLS_UNMAP, 1);
-}
-
-/*
- * This one runs for every page of every process that exits: anonymous pages,
- * and pages that are mapped elsewhere too, are passed in five instructions, and those
- * that are candidates already in a dozen more.
- */
-PAGEHINT_DIRECT_UNMAP_STUB(direct_unmap, see_unmap, pagehint_candidate_screen);
+/* Once for all pages whose mapping goes: the thread looks which they were. */
+PAGEHINT_DIRECT_FLAG_STUB(direct_unmap, pagehint_candidates_unmapped);
 
 /* MADV_FREE, under the page table lock, for each page or huge page. */
 static void notrace probe_lazyfree(unsigned long ip, unsigned long parent_ip,
@@ -320,10 +350,13 @@ static void notrace probe_split(unsigned long ip, unsigned long parent_ip,
 		pagehint_candidate(pfn);
 }
 
-static u64 calls_settle(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SETTLE);
+#define CALLS(name, counter)						\
+static u64 __maybe_unused calls_##name(void)				\
+{									\
+	return pagehint_counter_sum(counter);				\
 }
+
+CALLS(settle, PAGEHINT_CALLS_SETTLE)
 
 static u64 calls_kept(void)
 {
@@ -331,45 +364,14 @@ static u64 calls_kept(void)
 	       pagehint_counter_sum(PAGEHINT_VOLATILE_DISCARDED);
 }
 
-static u64 calls_copy(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_COPY);
-}
-
-static u64 calls_fault(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_FAULT);
-}
-
-static u64 calls_written(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_WRITTEN);
-}
-
-static u64 calls_unmap(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_UNMAP);
-}
-
-static u64 calls_lazyfree(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_LAZYFREE);
-}
-
-static u64 calls_split(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SPLIT);
-}
-
-static u64 calls_candidates(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CANDIDATES);
-}
-
-static u64 calls_freed(void)
-{
-	return pagehint_counter_sum(PAGEHINT_VOLATILE_FREED);
-}
+CALLS(copy, PAGEHINT_CALLS_COPY)
+CALLS(fault, PAGEHINT_CALLS_FAULT)
+CALLS(written, PAGEHINT_CALLS_WRITTEN)
+CALLS(unmap, PAGEHINT_CALLS_UNMAP)
+CALLS(lazyfree, PAGEHINT_CALLS_LAZYFREE)
+CALLS(split, PAGEHINT_CALLS_SPLIT)
+CALLS(candidates, PAGEHINT_CANDIDATES)
+CALLS(freed, PAGEHINT_VOLATILE_FREED)
 
 struct pagehint_hook pagehint_volatile_hooks[] = {
 	{
@@ -394,12 +396,14 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.target = PAGEHINT_COPY_TARGET, .name = "folio_migrate_mapping",
 		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_ALLOC_SIDE,
 		.probe = probe_copy, .calls = calls_copy,
+#if !PAGEHINT_FAULT_CALLS_GET_FOLIO
 	}, {
 		.target = "filemap_fault", .name = "filemap_fault",
 		.mechanism = PAGEHINT_WRAPPER, .side = PAGEHINT_ALLOC_SIDE,
 		.inside = PAGEHINT_INSIDE_PAGE_CACHE, .optional = true,
 		.probe = direct_fault, .set_original = set_original_fault,
 		.calls = calls_fault,
+#endif
 	}, {
 		.target = "mm_filemap_add_to_page_cache", .name = "add_to_page_cache",
 		.mechanism = PAGEHINT_TRACEPOINT, .side = PAGEHINT_FREE_SIDE,
@@ -410,17 +414,10 @@ struct pagehint_hook pagehint_volatile_hooks[] = {
 		.optional = true,
 		.probe = probe_end_writeback, .calls = calls_written,
 	}, {
-		.target = PAGEHINT_UNMAP_TARGET, .name = "page_remove_rmap",
+		.target = PAGEHINT_UNMAP_TARGET, .name = "unmap",
 		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
 		.optional = true,
 		.probe = direct_unmap, .calls = calls_unmap,
-#ifdef PAGEHINT_UNMAP_HUGE_TARGET
-	}, {
-		.target = PAGEHINT_UNMAP_HUGE_TARGET, .name = "folio_remove_rmap_pmd",
-		.mechanism = PAGEHINT_STUB, .side = PAGEHINT_FREE_SIDE,
-		.optional = true,
-		.probe = direct_unmap, .calls = calls_unmap,
-#endif
 	}, {
 		.target = PAGEHINT_LAZYFREE_TARGET, .name = "mark_page_lazyfree",
 		.mechanism = PAGEHINT_ENTRY, .side = PAGEHINT_FREE_SIDE,
@@ -471,6 +468,28 @@ const unsigned int pagehint_nr_volatile_free_hooks =
 unsigned long pagehint_sleeping_getter(void)
 {
 	return PAGEHINT_GET_FOLIO_SLEEPS ? pagehint_volatile_hooks[0].symbol.address : 0;
+}
+
+/**
+ * pagehint_fault_open - find filemap_fault(), if a page fault's look is known by it
+ *
+ * Without it what the host dropped is read again page by page when it is faulted in.
+ *
+ * Context: process, at load, after pagehint_unhooked_open(); no hook is attached.
+ */
+void pagehint_fault_open(void)
+{
+	struct pagehint_symbol fault = { .name = "filemap_fault" };
+	struct pagehint_symbol *symbols[] = { &fault };
+
+	if (!PAGEHINT_FAULT_CALLS_GET_FOLIO)
+		return;
+	if (!pagehint_resolve(symbols, 1) && fault.definitions == 1) {
+		fault_begin = fault.address;
+		fault_size = pagehint_symbol_size(fault.address);
+	}
+	if (!fault_size)
+		pr_warn("filemap_fault was not found: page faults on what the host dropped do not read ahead\n");
 }
 
 /* The compiler checks the probes against the tracepoints' prototypes. */

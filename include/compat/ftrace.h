@@ -12,7 +12,6 @@
 #include <asm/ibt.h>
 #endif
 #ifdef CONFIG_S390
-#include <asm/stacktrace.h>
 #endif
 
 /* 6.2 (94d095ffa0e1) put an accessor in the place of the bare registers. */
@@ -100,111 +99,36 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 	asm(".set " #entry ", " #function "\n")
 #endif
 
-/**
- * struct pagehint_screen - bits of frames, for code that is no C
- * @pages: where the array of all struct page would begin
- * @nr: frames below this have a bit
- * @bits: one for each
- * @never: flags of a page that make its bit useless
- */
-struct pagehint_screen {
-	unsigned long pages;
-	unsigned long nr;
-	unsigned long *bits;
-	unsigned long never;
-};
-
 /*
- * A direct call that only looks at a page whose mapping goes, and lets the
- * function go on: at page_remove_rmap(page, ...). Anonymous pages (bit 0 of the
- * mapping) and pages that several others map are not worth a call. Nor, on x86, is one
- * whose bit is set in @screen, a struct pagehint_screen, or never will be.
+ * A direct call that says that its function was called, in @flag, an int, and lets it go
+ * on. Written to only if it is not set: all CPUs read it.
  */
 #ifdef CONFIG_X86_64
-#define PAGEHINT_PAGE_MAPPING	"24"
-#define PAGEHINT_PAGE_MAPCOUNT	"48"
-#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function, screen)		\
-	static_assert(offsetof(struct page, mapping) == 24);		\
-	static_assert(offsetof(struct page, _mapcount) == 48);		\
-	static_assert(sizeof(struct page) == 64);			\
-	static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));		\
-	static_assert(offsetof(struct pagehint_screen, nr) == 8);	\
-	static_assert(offsetof(struct pagehint_screen, bits) == 16);	\
-	static_assert(offsetof(struct pagehint_screen, never) == 24);	\
-	static_assert(offsetof(struct page, flags) == 0);		\
+#define PAGEHINT_DIRECT_FLAG_STUB(entry, flag)				\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
 	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
 	    "	" ASM_ENDBR						\
-	    "	testb $1, " PAGEHINT_PAGE_MAPPING "(%rdi)\n"		\
-	    "	jnz 1f\n"						\
-	    "	cmpl $1, " PAGEHINT_PAGE_MAPCOUNT "(%rdi)\n"		\
-	    "	jg 1f\n"						\
-	    "	movq " #screen "+24(%rip), %rax\n"			\
-	    "	testq %rax, (%rdi)\n"					\
-	    "	jnz 1f\n"						\
-	    "	movq %rdi, %rax\n"					\
-	    "	subq " #screen "(%rip), %rax\n"			\
-	    "	sarq $6, %rax\n"					\
-	    "	cmpq " #screen "+8(%rip), %rax\n"			\
-	    "	jae 1f\n"						\
-	    "	movq " #screen "+16(%rip), %r10\n"			\
-	    "	movq %rax, %r11\n"					\
-	    "	shrq $6, %r11\n"					\
-	    "	movq (%r10,%r11,8), %r11\n"				\
-	    "	btq %rax, %r11\n"					\
-	    "	jc 1f\n"						\
-	    "	push %rdi\n"						\
-	    "	push %rsi\n"						\
-	    "	push %rdx\n"						\
-	    "	push %rcx\n"						\
-	    "	push %r8\n"						\
-	    "	push %r9\n"						\
-	    "	call " #function "\n"					\
-	    "	pop %r9\n"						\
-	    "	pop %r8\n"						\
-	    "	pop %rcx\n"						\
-	    "	pop %rdx\n"						\
-	    "	pop %rsi\n"						\
-	    "	pop %rdi\n"						\
+	    "	cmpl $0, " #flag "(%rip)\n"				\
+	    "	jne 1f\n"						\
+	    "	movl $1, " #flag "(%rip)\n"				\
 	    "1:	" ASM_RET						\
 	    ".size " #entry ", . - " #entry "\n"			\
 	    ".popsection\n")
 #elif defined(CONFIG_S390)
-/*
- * %r0 is where the function goes on, %r1 is free. As ftrace_caller does it, the return
- * address is kept where the function itself will keep it, in its caller's frame, so that
- * stacks can be read.
- */
-#define PAGEHINT_DIRECT_UNMAP_STUB(entry, function, screen)		\
-	static_assert(offsetof(struct page, mapping) == 24);		\
-	static_assert(offsetof(struct page, _mapcount) == 48);		\
-	static_assert(offsetof(struct stack_frame, gprs[8]) == 136);	\
-	static_assert(offsetof(struct stack_frame, back_chain) == 152);	\
-	static_assert(sizeof(struct stack_frame) == 160);		\
+/* %r0 is where the function goes on, %r1 is free. */
+#define PAGEHINT_DIRECT_FLAG_STUB(entry, flag)				\
 	void entry(void);						\
 	asm(".pushsection .text\n"					\
 	    ".balign 16\n"						\
 	    ".type " #entry ", @function\n"				\
 	    #entry ":\n"						\
-	    "	tm	31(%r2), 1\n"	/* lowest byte of mapping */	\
-	    "	jnz	1f\n"						\
-	    "	l	%r1, 48(%r2)\n"				\
-	    "	chi	%r1, 1\n"					\
-	    "	jh	1f\n"						\
-	    "	stg	%r14, 136(%r15)\n"				\
-	    "	lgr	%r1, %r15\n"					\
-	    "	aghi	%r15, -208\n"					\
-	    "	stg	%r1, 152(%r15)\n"				\
-	    "	stmg	%r2, %r6, 160(%r15)\n"				\
-	    "	stg	%r0, 200(%r15)\n"				\
-	    "	brasl	%r14, " #function "\n"				\
-	    "	lmg	%r2, %r6, 160(%r15)\n"				\
-	    "	lg	%r0, 200(%r15)\n"				\
-	    "	aghi	%r15, 208\n"					\
-	    "	lg	%r14, 136(%r15)\n"				\
+	    "	larl	%r1, " #flag "\n"				\
+	    "	chsi	0(%r1), 0\n"					\
+	    "	jne	1f\n"						\
+	    "	mvhi	0(%r1), 1\n"					\
 	    "1:	lgr	%r1, %r0\n"					\
 	    "	br	%r1\n"						\
 	    ".size " #entry ", . - " #entry "\n"			\

@@ -5,14 +5,14 @@
  *
  * 6.1: mm/filemap.c __filemap_get_folio(), filemap_get_read_batch() and
  * next_uptodate_page(); mm/migrate.c folio_migrate_mapping(), which copies
- * after it; mm/rmap.c page_remove_rmap(), page_add_file_rmap(); mm/swap.c
- * mark_page_lazyfree(); mm/huge_memory.c split_huge_page_to_list().
+ * after it; mm/rmap.c page_add_file_rmap(); mm/swap.c mark_page_lazyfree();
+ * mm/huge_memory.c split_huge_page_to_list().
  *
  * 6.12: mm/filemap.c filemap_get_entry(), which all single lookups go through and
  * which does not sleep, filemap_get_read_batch() and next_uptodate_folio();
  * mm/util.c folio_mc_copy(), after which the mapping is moved; mm/rmap.c
- * folio_remove_rmap_ptes|pmd(), folio_add_file_rmap_ptes|pmd(); mm/swap.c
- * folio_mark_lazyfree(); mm/huge_memory.c split_huge_page_to_list_to_order().
+ * folio_add_file_rmap_ptes|pmd(); mm/swap.c folio_mark_lazyfree(); mm/huge_memory.c
+ * split_huge_page_to_list_to_order().
  */
 #ifndef _PAGEHINT_COMPAT_PAGE_CACHE_H
 #define _PAGEHINT_COMPAT_PAGE_CACHE_H
@@ -39,6 +39,9 @@
 #define PAGEHINT_GET_FOLIO_SLEEPS	0
 /* Whether it returns a folio that it has locked. */
 #define PAGEHINT_GET_FOLIO_LOCKS	false
+/* Whether filemap_fault() calls it itself, and whether this may be the first time. */
+#define PAGEHINT_FAULT_CALLS_GET_FOLIO	0
+#define PAGEHINT_GET_FOLIO_IS_FIRST	false
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, pgoff_t index
 #define PAGEHINT_GET_FOLIO_ARGS		mapping, index
 
@@ -54,8 +57,6 @@
 #define PAGEHINT_COPY_DESTINATION	0
 
 /* Their first argument is the folio: as a struct page, its first one. */
-#define PAGEHINT_UNMAP_TARGET		"folio_remove_rmap_ptes"
-#define PAGEHINT_UNMAP_HUGE_TARGET	"folio_remove_rmap_pmd"
 #define PAGEHINT_MAP_TARGET		"folio_add_file_rmap_ptes"
 #define PAGEHINT_MAP_HUGE_TARGET	"folio_add_file_rmap_pmd"
 #define PAGEHINT_LAZYFREE_TARGET	"folio_mark_lazyfree"
@@ -79,6 +80,8 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 #define PAGEHINT_GET_FOLIO_TARGET	"__filemap_get_folio"
 #define PAGEHINT_GET_FOLIO_SLEEPS	1
 #define PAGEHINT_GET_FOLIO_LOCKS	(flags & FGP_LOCK)
+#define PAGEHINT_FAULT_CALLS_GET_FOLIO	1
+#define PAGEHINT_GET_FOLIO_IS_FIRST	(!flags)
 #define PAGEHINT_GET_FOLIO_PROTO	struct address_space *mapping, \
 					pgoff_t index, int flags, gfp_t gfp
 #define PAGEHINT_GET_FOLIO_ARGS		mapping, index, flags, gfp
@@ -95,7 +98,6 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 #define PAGEHINT_COPY_SOURCE		2
 #define PAGEHINT_COPY_DESTINATION	1
 
-#define PAGEHINT_UNMAP_TARGET		"page_remove_rmap"
 #define PAGEHINT_MAP_TARGET		"page_add_file_rmap"
 #define PAGEHINT_LAZYFREE_TARGET	"mark_page_lazyfree"
 #define PAGEHINT_SPLIT_TARGET		"split_huge_page_to_list"
@@ -111,6 +113,9 @@ static inline bool pagehint_folio_remove(struct folio *folio)
 }
 
 #endif
+
+/* Where an unmapping ends, whatever it was of: munmap, exit, madvise, truncation. */
+#define PAGEHINT_UNMAP_TARGET		"tlb_finish_mmu"
 
 /*
  * khugepaged and MADV_COLLAPSE copy page cache that they look up by themselves

@@ -119,23 +119,29 @@ void pagehint_volatile_each_dropped(void (*found)(unsigned long pfn),
 void pagehint_volatile_evict(unsigned long pfn);
 
 /* module/candidates.c */
-struct pagehint_screen;
-extern struct pagehint_screen pagehint_candidate_screen;
+extern int pagehint_candidates_unmapped;
 int pagehint_candidates_open(void);
 void pagehint_candidates_close(void);
 void pagehint_candidate(unsigned long pfn);
 void pagehint_candidate_later(unsigned long pfn);
-void pagehint_candidate_mapped(unsigned long pfn);
+bool pagehint_candidate_mapped(unsigned long pfn);
 void pagehint_candidates_all(void);
 void pagehint_candidates_each(bool later, void (*look)(unsigned long pfn));
 void pagehint_candidates_mapped_each(bool (*look)(unsigned long pfn), bool (*stopping)(void));
+bool pagehint_candidates_mapped_some(unsigned long (*gone)(unsigned long pfn,
+							   unsigned long bits));
+
+/* module/unmapped.c */
+void pagehint_unmapped_look(bool anyhow, bool (*goes_offline)(unsigned long pfn));
 
 /* module/unhooked.c */
 int pagehint_unhooked_open(void);
 bool pagehint_unhooked_wait(unsigned long begin, bool (*give_up)(void));
+unsigned long pagehint_symbol_size(unsigned long address);
 
 /* probes/page_cache.c */
 unsigned long pagehint_sleeping_getter(void);
+void pagehint_fault_open(void);
 
 /* Parameters, set by main.c. */
 extern unsigned int pagehint_volatile_delay_ms;

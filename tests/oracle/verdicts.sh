@@ -148,7 +148,7 @@ stacks_verdict()
 	done <<-END
 		filemap_get_pages 2000
 		$splice 1000
-		wrap_fault_around 2000
+		map_another 2000
 		wrap_get_folio 2000
 		filemap_fault 1000
 		$incore 1000
