@@ -64,7 +64,7 @@ static bool has_write_error(struct folio *folio)
 	return pagehint_folio_has_error(folio) && !pagehint_left_out("write_error");
 }
 
-/* A large folio's second page has a flag for all of it; the page behind a small one is another's. */
+/* A large folio's second page has a flag for all of it; behind a small one is another's page. */
 static bool is_poisoned(struct folio *folio)
 {
 	return folio_test_hwpoison(folio) ||
