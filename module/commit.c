@@ -27,6 +27,7 @@
 #include <compat/page_cache.h>
 #include <pagehint/control.h>
 #include <pagehint/lazyfree.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -120,9 +121,55 @@ static enum pagehint_refusal refused_locked(struct folio *folio, bool mapped_too
 	return PAGEHINT_COMMITTED;
 }
 
+/*
+ * The same for the swap cache. In it, a folio has no mapping of its own (tmpfs has it in
+ * its own and there only while it is locked), or an anonymous one.
+ */
+static enum pagehint_refusal refused_swap_locked(struct folio *folio)
+{
+	if (folio_test_writeback(folio) && !pagehint_left_out("writeback_test"))
+		return PAGEHINT_REFUSED_WRITEBACK;
+	if (folio_test_large(folio) || folio_test_ksm(folio) || folio_mapped(folio) ||
+	    (folio->mapping && !folio_test_anon(folio)))
+		return PAGEHINT_REFUSED_ANONYMOUS;
+	if (folio_test_dirty(folio))
+		return PAGEHINT_REFUSED_DIRTY;
+	if (folio_test_unevictable(folio) || folio_test_mlocked(folio))
+		return PAGEHINT_REFUSED_UNEVICTABLE;
+	if (pagehint_folio_has_error(folio) || folio_test_hwpoison(folio) ||
+	    folio_test_private(folio))
+		return PAGEHINT_REFUSED_FLAGS;
+	if (!pagehint_swap_cache_may_go(folio))
+		return PAGEHINT_REFUSED_SWAP;
+	if (!folio_test_uptodate(folio))
+		return PAGEHINT_REFUSED_NOT_UPTODATE;
+	return PAGEHINT_COMMITTED;
+}
+
+static enum pagehint_refusal refused_swap_frozen(struct folio *folio)
+{
+	if (folio_test_dirty(folio))
+		return PAGEHINT_REFUSED_DIRTY;
+	if (!folio_test_uptodate(folio))
+		return PAGEHINT_REFUSED_NOT_UPTODATE;
+	if (folio_mapped(folio))
+		return PAGEHINT_REFUSED_MAPPED;
+	if (!folio_test_swapcache(folio) || !folio_test_lru(folio) ||
+	    folio_test_writeback(folio))
+		return PAGEHINT_REFUSED_IN_USE;
+	if (folio_test_unevictable(folio) || folio_test_mlocked(folio))
+		return PAGEHINT_REFUSED_UNEVICTABLE;
+	if (pagehint_folio_has_error(folio) || folio_test_hwpoison(folio) ||
+	    folio_test_private(folio))
+		return PAGEHINT_REFUSED_FLAGS;
+	return PAGEHINT_COMMITTED;
+}
+
 /* What whoever holds a reference may have changed until the freeze. */
 static enum pagehint_refusal refused_frozen(struct folio *folio)
 {
+	if (folio_test_swapbacked(folio))
+		return refused_swap_frozen(folio);
 	if (folio_test_dirty(folio))
 		return PAGEHINT_REFUSED_DIRTY;
 	if (!folio_test_uptodate(folio))
@@ -180,10 +227,25 @@ static enum pagehint_refusal freeze_and_commit(struct folio *folio)
 	return refusal;
 }
 
+static enum pagehint_refusal commit_swap_locked(struct folio *folio)
+{
+	enum pagehint_refusal refusal = refused_swap_locked(folio);
+
+	if (refusal == PAGEHINT_COMMITTED && folio_ref_count(folio) != 2)
+		return PAGEHINT_REFUSED_IN_USE;
+	if (refusal == PAGEHINT_COMMITTED)
+		refusal = freeze_and_commit(folio);
+	pagehint_count(PAGEHINT_SWAP_VOLATILE, refusal == PAGEHINT_COMMITTED);
+	return refusal;
+}
+
 static enum pagehint_refusal commit_locked(struct folio *folio)
 {
-	enum pagehint_refusal refusal = refused_locked(folio, false);
+	enum pagehint_refusal refusal;
 
+	if (folio_test_swapcache(folio) && pagehint_swap_cache_on())
+		return commit_swap_locked(folio);
+	refusal = refused_locked(folio, false);
 	if (refusal != PAGEHINT_COMMITTED)
 		return refusal;
 	/* Cheap, and nearly as good as the freeze: releasing private data is not. */

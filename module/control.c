@@ -18,6 +18,7 @@
 #include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/table.h>
 #include <pagehint/unused.h>
 #include <pagehint/volatile.h>
@@ -36,6 +37,9 @@ static bool cannot_unmap;	/* nor can mapped pages be watched */
 static bool cannot_lazyfree;	/* nor what was given up be freed */
 static bool cannot_stay;	/* nor is every way to them hooked */
 static bool staying;		/* that is in force */
+static bool cannot_swap;	/* nor is every way to the swap cache hooked */
+static bool swapping;		/* that is in force */
+static char no_swap[PAGEHINT_WHY_BYTES];	/* why not */
 
 bool pagehint_enable = true;
 bool pagehint_unused = true;
@@ -95,12 +99,35 @@ int pagehint_control_find_mapped(void)
 	return 0;
 }
 
+/**
+ * pagehint_control_find_swap_cache - find what is to be hooked in the swap cache
+ *
+ * As above; after pagehint_control_find_volatile().
+ *
+ * Context: load; may sleep.
+ * Return: 0, or -EIO: the kernel's symbols cannot be read.
+ */
+int pagehint_control_find_swap_cache(void)
+{
+	int err = -EOPNOTSUPP;
+
+	snprintf(no_swap, sizeof(no_swap), "page cache cannot be volatile on this kernel");
+	if (!cannot_cache)
+		err = pagehint_swap_cache_check(no_swap);
+	cannot_swap = err;
+	if (err && pagehint_swapcache)
+		pr_warn("swap cache stays stable (swapcache=0): %s\n", no_swap);
+	pagehint_swapcache &= !err;
+	return err == -EIO ? err : 0;
+}
+
 static void stop_caching(void)
 {
 	if (caching)
 		pagehint_volatile_stop();
 	caching = false;
 	staying = false;
+	swapping = false;
 }
 
 static void stop_hinting(void)
@@ -125,23 +152,39 @@ static bool kernel_hints(void)
 	return pagehint_backend->kernel_hints && pagehint_backend->kernel_hints();
 }
 
-/* Without its hooks nothing stays volatile that is mapped, and the rest goes on. */
-static int start_caching(bool stay)
+static void no_stay(const char *why)
+{
+	pr_warn("mapped pages do not stay volatile (mapped_volatile=0): %s\n", why);
+	pagehint_mapped_volatile = false;
+}
+
+/* Without hooks of their own these two are left out, and the rest goes on. */
+static int start_caching(bool stay, bool swap)
 {
 	char why[PAGEHINT_WHY_BYTES] = "see the line above";
 	int err;
 
-	if (stay && !cannot_stay && !pagehint_stay_check(why)) {
-		err = pagehint_volatile_start(hinting, true);
-		staying = !err;
-		if (err != -EBUSY)
-			return err;
+	if (stay && (cannot_stay || pagehint_stay_check(why))) {
+		no_stay(why);
+		stay = false;
 	}
-	if (stay) {
-		pr_warn("mapped pages do not stay volatile (mapped_volatile=0): %s\n", why);
-		pagehint_mapped_volatile = false;
+	err = pagehint_volatile_start(hinting, stay, swap);
+	if (err == -EBUSY && swap) {
+		swap = false;
+		err = pagehint_volatile_start(hinting, stay, false);
+		if (!err) {
+			pr_warn("swap cache stays stable (swapcache=0): see the line above\n");
+			pagehint_swapcache = false;
+		}
 	}
-	return pagehint_volatile_start(hinting, false);
+	if (err == -EBUSY && stay) {
+		no_stay("see the line above");
+		stay = false;
+		err = pagehint_volatile_start(hinting, false, false);
+	}
+	staying = !err && stay;
+	swapping = !err && swap;
+	return err;
 }
 
 /*
@@ -157,9 +200,11 @@ static int apply(u32 leaving)
 	bool want_hints = want_lease && pagehint_unused && !kernel_hints();
 	bool want_cache = want_lease && pagehint_volatile && !cannot_cache;
 	bool want_stay = want_cache && pagehint_mapped_volatile;
+	bool want_swap = want_cache && pagehint_swapcache && !cannot_swap;
 	int err;
 
-	if (!want_cache || hinting != want_hints || staying != want_stay)
+	if (!want_cache || hinting != want_hints || staying != want_stay ||
+	    swapping != want_swap)
 		stop_caching();
 	if (!want_hints)
 		stop_hinting();
@@ -185,7 +230,7 @@ static int apply(u32 leaving)
 		return 0;
 	}
 	if (want_cache && !caching) {
-		err = start_caching(want_stay);
+		err = start_caching(want_stay, want_swap);
 		/* At load somebody else's hook is no reason to do nothing at all. */
 		if (err == -EBUSY && !ready) {
 			pr_warn("page cache stays stable: remove the other user and write 1 to the parameter volatile\n");
@@ -248,6 +293,8 @@ static const char *refused(const bool *wanted, char why[PAGEHINT_WHY_BYTES])
 		return "this kernel cannot: see the line that the module logged when it was loaded";
 	if (wanted == &pagehint_mapped_volatile && pagehint_stay_check(why))
 		return why;
+	if (wanted == &pagehint_swapcache && cannot_swap)
+		return no_swap;
 	return NULL;
 }
 

@@ -58,6 +58,7 @@ static const struct step {
 	{ "find what to hook", find_hooks },
 	{ "find what to hook in the page cache", pagehint_control_find_volatile },
 	{ "find how to unmap", pagehint_control_find_mapped },
+	{ "find what to hook in the swap cache", pagehint_control_find_swap_cache },
 	{ "keep ftrace on", pagehint_anchor_open, pagehint_anchor_close },
 	{ "prove that hooks work", pagehint_hooks_prove },
 	{ "lay the table out", pagehint_table_layout, pagehint_table_free },

@@ -20,6 +20,7 @@
 #include <pagehint/mapped.h>
 #include <pagehint/parameters.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/table.h>
 #include <pagehint/volatile.h>
 
@@ -88,6 +89,9 @@ module_param_cb(lazyfree, &switch_ops, &pagehint_lazyfree, 0644);
 MODULE_PARM_DESC(lazyfree, "With volatile=1: memory that a program gave up with MADV_FREE and that nobody used during two looks is freed at once, not when memory is short: 1 or 0; live; default 0");
 module_param_cb(mapped_volatile, &switch_ops, &pagehint_mapped_volatile, 0644);
 MODULE_PARM_DESC(mapped_volatile, "With volatile=1, on hosts that interrupt whoever uses what they dropped (backend=essa, z/VM): page cache that is mapped by a page fault stays volatile, and says nothing to the host: 1 or 0; live; default 0");
+
+module_param_cb(swapcache, &switch_ops, &pagehint_swapcache, 0644);
+MODULE_PARM_DESC(swapcache, "With volatile=1, Linux 6.1 on amd64: let the host drop clean, unmapped swap cache, too, of swap on disks (not zram or zswap, not with memory cgroups v1): 1 or 0; live; default 0");
 
 static int set_file_systems(const char *value, const struct kernel_param *kp)
 {

@@ -23,6 +23,7 @@
 #include <pagehint/platform.h>
 #include <pagehint/stats.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/table.h>
 #include <pagehint/vector.h>
 #include <pagehint/volatile.h>
@@ -209,6 +210,11 @@ static int counters_show(struct seq_file *m, void *unused)
 		   pagehint_counter_sum(PAGEHINT_LAZYFREE_FREED));
 	seq_printf(m, "nr_lazyfree_kept %llu\n",
 		   pagehint_counter_sum(PAGEHINT_LAZYFREE_KEPT));
+	seq_printf(m, "nr_swap_volatile %llu\n",
+		   pagehint_counter_sum(PAGEHINT_SWAP_VOLATILE));
+	seq_printf(m, "nr_swap_kept %llu\n", pagehint_counter_sum(PAGEHINT_SWAP_KEPT));
+	seq_printf(m, "nr_swap_lost %llu\n", pagehint_counter_sum(PAGEHINT_SWAP_LOST));
+	seq_printf(m, "nr_swap_evicted %llu\n", pagehint_counter_sum(PAGEHINT_SWAP_EVICTED));
 #ifdef PAGEHINT_TEST
 	seq_printf(m, "nr_mapped_not_stable %llu\n",
 		   pagehint_counter_sum(PAGEHINT_MAPPED_NOT_STABLE));
@@ -307,6 +313,7 @@ static int probes_show(struct seq_file *m, void *unused)
 			    pagehint_nr_volatile_free_hooks);
 	pagehint_discard_hooks_show(m);
 	pagehint_stay_hooks_show(m);
+	pagehint_swap_hooks_show(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(probes);

@@ -21,6 +21,7 @@
 #include <pagehint/control.h>
 #include <pagehint/discard_fault.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/volatile.h>
 
 #include "trace.h"
@@ -67,12 +68,35 @@ static bool is_to_sweep(const u8 *byte)
 	return pagehint_state_is_volatile(state) || state == PAGEHINT_RECOVERING;
 }
 
-/* Where nobody else writes to the table, one that is isolated can be held, too. */
+/* Where nobody else writes to the table, or of swap, one that is isolated can be held, too. */
 static struct folio *hold_to_sweep(unsigned long pfn)
 {
+	struct folio *folio;
+
 	if (pagehint_backend->is_gone)
 		return pagehint_recovery_hold(pfn);
-	return hold(pfn);
+	folio = hold(pfn);
+	if (!folio && pagehint_swap_cache_on())
+		folio = pagehint_swap_cache_hold(pfn);
+	return folio;
+}
+
+static bool is_of_swap(struct folio *folio)
+{
+	return pagehint_swap_cache_on() && folio_test_swapbacked(folio) &&
+	       !pagehint_left_out("swap_sweep");
+}
+
+static enum pagehint_kept make_stable(struct folio *folio)
+{
+	enum pagehint_kept kept;
+
+	if (is_of_swap(folio))
+		return pagehint_swap_cache_make_stable(folio);
+	kept = pagehint_stay_make_stable(folio);
+	if (kept == PAGEHINT_DISCARDED)
+		remove_from_cache(folio);
+	return kept;
 }
 
 /*
@@ -88,10 +112,8 @@ static bool sweep_frame(unsigned long pfn, unsigned long deadline)
 		struct folio *folio = hold_to_sweep(pfn);
 
 		if (folio) {
-			enum pagehint_kept kept = pagehint_stay_make_stable(folio);
+			enum pagehint_kept kept = make_stable(folio);
 
-			if (kept == PAGEHINT_DISCARDED)
-				remove_from_cache(folio);
 			folio_put(folio);
 			if (kept != PAGEHINT_WAS_STABLE)
 				continue;
@@ -190,7 +212,12 @@ void pagehint_volatile_evict(unsigned long pfn)
 	if (!folio)
 		return;
 	nr = folio_nr_pages(folio);
-	if (pagehint_stay_make_stable(folio) == PAGEHINT_DISCARDED &&
+	if (is_of_swap(folio)) {
+		if (pagehint_swap_cache_evict(folio)) {
+			pagehint_count(PAGEHINT_SWAP_EVICTED, 1);
+			pagehint_count(PAGEHINT_VOLATILE_EVICTED, 1);
+		}
+	} else if (pagehint_stay_make_stable(folio) == PAGEHINT_DISCARDED &&
 	    remove_from_cache(folio))
 		pagehint_count(PAGEHINT_VOLATILE_EVICTED, nr);
 	folio_put(folio);

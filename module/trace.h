@@ -149,6 +149,21 @@ DEFINE_EVENT(pagehint_frame, pagehint_recover,
 	TP_ARGS(pfn)
 );
 
+/* After a folio of the swap cache that the host dropped was deleted from it. */
+TRACE_EVENT(pagehint_swap_lost,
+	TP_PROTO(unsigned long pfn, unsigned long slot),
+	TP_ARGS(pfn, slot),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned long, slot)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->slot = slot;
+	),
+	TP_printk("pfn=%#lx slot=%#lx", __entry->pfn, __entry->slot)
+);
+
 /* After a run of dropped folios was taken out of the cache for readahead. */
 TRACE_EVENT(pagehint_evict,
 	TP_PROTO(unsigned long ino, pgoff_t first, unsigned long nr),

@@ -29,6 +29,7 @@
 #include <pagehint/lazyfree.h>
 #include <pagehint/mapped.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/volatile.h>
 
 #include "volatile_policy.h"
@@ -272,6 +273,8 @@ static int volatile_thread(void *unused)
 	if (pagehint_stay_on() &&
 	    !pagehint_unhooked_wait(pagehint_stay_sleeping_getter(), stopping))
 		goto out;
+	if (!pagehint_swap_cache_wait(stopping))
+		goto out;
 	phase = "on";
 	WRITE_ONCE(rescan, 1);
 	while (!stopping()) {
@@ -285,6 +288,7 @@ static int volatile_thread(void *unused)
 		pagehint_candidates_each(false, look_first);
 		if (++period % LATER_PERIODS == 0) {
 			PAGEHINT_CALL(lru_add_drain_all_call)();
+			pagehint_swap_cache_find(stopping);
 			pagehint_candidates_each(true, look_again);
 			complain();
 		}
@@ -362,11 +366,12 @@ static int attach(struct pagehint_hook *hooks, unsigned int nr)
  * @unused_too: free memory is hinted, so a volatile frame that is freed becomes
  *	unused by that
  * @stay: what fault-around maps stays volatile
+ * @swap: swap cache, too
  *
  * Context: process, may sleep; under control_mutex. No frame is volatile.
  * Return: 0, or an error with nothing attached and a line in the log.
  */
-int pagehint_volatile_start(bool unused_too, bool stay)
+int pagehint_volatile_start(bool unused_too, bool stay, bool swap)
 {
 	struct task_struct *task;
 	int err = pagehint_candidates_open();
@@ -382,6 +387,8 @@ int pagehint_volatile_start(bool unused_too, bool stay)
 		err = attach(pagehint_volatile_free_hooks, pagehint_nr_volatile_free_hooks);
 	if (!err && stay)
 		err = pagehint_stay_start();
+	if (!err && swap)
+		err = pagehint_swap_cache_start();
 	if (!err)
 		err = pagehint_hooks_attach(pagehint_volatile_hooks,
 					    pagehint_nr_volatile_hooks,
@@ -423,6 +430,7 @@ void pagehint_volatile_stop(void)
 	if (!pagehint_left_out("volatile_sweep"))
 		pagehint_volatile_sweep(0, pagehint_table.nr_bytes);
 	pagehint_stay_stop();
+	pagehint_swap_cache_stop();
 	pagehint_hooks_detach(pagehint_volatile_hooks, pagehint_nr_volatile_hooks,
 			      PAGEHINT_ALLOC_SIDE);
 	if (free_hooked)
@@ -493,6 +501,7 @@ const char *pagehint_refusal_name(enum pagehint_refusal refusal)
 		[PAGEHINT_REFUSED_FILE_SYSTEM] = "file_system",
 		[PAGEHINT_REFUSED_FILE] = "file",
 		[PAGEHINT_REFUSED_WRITE_ERROR] = "write_error",
+		[PAGEHINT_REFUSED_SWAP] = "swap",
 		[PAGEHINT_REFUSED_OFFLINING] = "offlining",
 	};
 

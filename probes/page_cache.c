@@ -43,6 +43,7 @@
 #include <pagehint/hooks.h>
 #include <pagehint/lazyfree.h>
 #include <pagehint/stay.h>
+#include <pagehint/swap_cache.h>
 #include <pagehint/volatile.h>
 
 /* ------------------------------------------------------------------------
@@ -82,12 +83,21 @@ static bool evict_found(struct folio *folio)
 	return true;
 }
 
+/* Of one that is not stable */
+static bool is_of_swap(struct folio *folio)
+{
+	return pagehint_swap_cache_on() && folio_test_swapbacked(folio);
+}
+
 /*
  * Who gets it locked may write to it at once. So if it is lost, and mapped perhaps
  * (module/stay.c), that is dealt with here.
  */
 static noinline struct folio *use_found(struct folio *folio, bool locked, bool first_look)
 {
+	/* Swap cache: who wants its content comes by other ways (probes/swap_cache.c). */
+	if (is_of_swap(folio) && !pagehint_left_out("swap_generic"))
+		return folio;
 	if (first_look && evict_found(folio))
 		return NULL;
 	pagehint_volatile_use(folio);
@@ -251,7 +261,8 @@ static void notrace probe_copy(unsigned long ip, unsigned long parent_ip,
 	struct folio *copy = (struct folio *)
 		pagehint_ftrace_argument(fregs, PAGEHINT_COPY_DESTINATION);
 
-	if (unlikely(!pagehint_folio_is_stable(source)))
+	/* Of the swap cache: probes/swap_cache.c, after this one. */
+	if (unlikely(!pagehint_folio_is_stable(source)) && !is_of_swap(source))
 		pagehint_volatile_use(source);
 	if (!folio_test_anon(source) && !folio_test_swapbacked(source))
 		pagehint_candidate(folio_pfn(copy));

@@ -12,6 +12,7 @@ extern bool pagehint_volatile;
 
 int pagehint_control_find_volatile(void);
 int pagehint_control_find_mapped(void);
+int pagehint_control_find_swap_cache(void);
 int pagehint_control_start(void);
 void pagehint_control_stop(void);
 bool pagehint_control_ready(void);

@@ -52,6 +52,10 @@ enum pagehint_counter {
 	PAGEHINT_MAPPED_CAME_BACK,	/* folios of those that were mapped again */
 	PAGEHINT_LAZYFREE_FREED,	/* frames given up with MADV_FREE, freed */
 	PAGEHINT_LAZYFREE_KEPT,		/* folios of those that were in use after all */
+	PAGEHINT_SWAP_VOLATILE,		/* of swap cache: folios S -> V */
+	PAGEHINT_SWAP_KEPT,		/* V -> S, whole */
+	PAGEHINT_SWAP_LOST,		/* found gone, deleted from the swap cache */
+	PAGEHINT_SWAP_EVICTED,		/* those of them that nobody had come for */
 	PAGEHINT_HYPERCALLS,		/* backend kvm: calls */
 	PAGEHINT_HINTED,		/* free frames the host was told of */
 	PAGEHINT_CLAIMED,		/* frames claimed for that, and put back */
@@ -74,6 +78,10 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_UNMAP,
 	PAGEHINT_CALLS_LAZYFREE,
 	PAGEHINT_CALLS_SPLIT,
+	PAGEHINT_CALLS_SWAP_GET,
+	PAGEHINT_CALLS_SWAP_IN,
+	PAGEHINT_CALLS_SWAP_CLUSTER,
+	PAGEHINT_CALLS_SWAP_MOVE,
 	PAGEHINT_DISCARD_FAULTS,	/* accesses that a getter should have seen first */
 	PAGEHINT_DISCARD_REDONE,	/* and that were redone */
 	PAGEHINT_DISCARD_ERRORS,	/* or ended with an error */
@@ -96,7 +104,7 @@ enum pagehint_counter {
 	PAGEHINT_CALLS_MAP,		/* test build */
 	PAGEHINT_MAPPED_NOT_STABLE,	/* folios that were mapped while volatile */
 	PAGEHINT_REFUSED_FIRST,		/* one for each enum pagehint_refusal */
-	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 16,
+	PAGEHINT_REFUSED_LAST = PAGEHINT_REFUSED_FIRST + 17,
 	PAGEHINT_NR_COUNTERS,
 };
 

@@ -35,6 +35,7 @@ enum pagehint_refusal {
 	PAGEHINT_REFUSED_FILE_SYSTEM,
 	PAGEHINT_REFUSED_FILE,
 	PAGEHINT_REFUSED_WRITE_ERROR,
+	PAGEHINT_REFUSED_SWAP,
 	PAGEHINT_REFUSED_OFFLINING,
 	PAGEHINT_NR_REFUSALS,
 	PAGEHINT_COMMITTED = PAGEHINT_NR_REFUSALS,
@@ -84,7 +85,7 @@ static __always_inline void pagehint_volatile_free(unsigned long pfn, unsigned i
 
 /* module/volatile.c */
 int pagehint_volatile_check(char *why);
-int pagehint_volatile_start(bool unused_too, bool stay);
+int pagehint_volatile_start(bool unused_too, bool stay, bool swap);
 void pagehint_volatile_stop(void);
 void pagehint_volatile_going_offline(unsigned long pfn, unsigned long nr_pages);
 void pagehint_volatile_offline_done(void);
