@@ -46,7 +46,7 @@ race_set()
 	fault_hook)
 		rule=next_uptodate_page scenario=fault_around rounds=4 met="counter nr_volatile_discarded 200" ;;
 	fault_commit)	# page faults against commit
-		rule=next_uptodate_page scenario=fault_commit rounds=100 met="delays_met 5"
+		rule=next_uptodate_page scenario=fault_commit rounds=200 met="delays_met 5"
 		options="delay_at=commit delay_us=4000" ;;
 	dirty)		# a GUP holder that dirties the page against commit
 		rule=frozen_test scenario=dirty rounds=50 met="scenario 4"
