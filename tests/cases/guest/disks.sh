@@ -37,6 +37,8 @@ filesystem_make()
 
 	device=$(disk "$1")
 	filesystem_modules "$1"
+	# That of an earlier case
+	! grep -q " /$1 " /proc/mounts || umount "/$1" || fail "$1 is busy: $(fuser -m "/$1" 2>/dev/null)"
 	case $1 in
 	ext3)	/usr/sbin/mke2fs -q -F -t ext3 "$device" ;;
 	ext4)	mkfs.ext4 -q -F "$device" ;;
