@@ -124,7 +124,8 @@ paths_verdict()
 
 # Who made volatile folios stable, by the stacks of the module's tracepoint: each
 # hook, and behind the one for single folios those of its callers that want the
-# content. A histogram's line of a stack is FUNCTION+OFFSET/SIZE [MODULE].
+# content. A histogram's line of a stack is FUNCTION+OFFSET/SIZE [MODULE]; the compiler may add a
+# suffix to FUNCTION.
 stacks_verdict()
 {
 	local function least met text='' splice=filemap_splice_read incore=filemap_get_incore_folio
@@ -136,7 +137,7 @@ stacks_verdict()
 	esac
 	while read -r function least; do
 		met=$(awk -v name="$function" '
-			index($1, name "+") == 1 { seen = 1 }
+			index($1, name "+") == 1 || index($1, name ".") == 1 { seen = 1 }
 			/hitcount:/ { sub(/.*hitcount: */, ""); if (seen) sum += $1; seen = 0 }
 			END { print sum + 0 }' "$log/stacks")
 		if [ "$met" -lt "$least" ]; then
@@ -149,7 +150,7 @@ stacks_verdict()
 		filemap_get_pages 2000
 		$splice 1000
 		map_another 2000
-		wrap_get_folio 2000
+		use_found 2000
 		filemap_fault 1000
 		$incore 1000
 		ext4_da_write_begin 500
