@@ -2,10 +2,9 @@
 /*
  * Page cache as volatile folios: starting (hook, wait, look at what is there),
  * the thread that commits candidates lazily and in batches and evicts what the
- * host dropped, stopping; which
- * file systems take part.
+ * host dropped, stopping; which file systems take part.
  *
- * Lock order: control_mutex (main.c) > commit_mutex > folio lock;
+ * Lock order: control_mutex (control.c) > commit_mutex > folio lock;
  * hotplug locks > commit_mutex. The thread holds commit_mutex for one folio
  * at a time, or for one look at what was unmapped, so whoever takes it and changes
  * what may be committed knows that no commit is under way by the old rule.

@@ -131,7 +131,11 @@ static void set_original_move(unsigned long address)
 	PAGEHINT_CALL_SET(original_move, address);
 }
 
-/* Of page cache, too: that is stable by now, as the hook at its entry saw to it. */
+/*
+ * Of page cache, too: that is stable by now, as the hook at its entry saw to it. The caller
+ * has the folio locked. Neither this nor the original sleeps, so nobody is to be waited for
+ * in it but by the grace period of detaching.
+ */
 static noinline __used int wrap_move(PAGEHINT_SWAP_MOVE_PROTO)
 {
 	if (unlikely(!pagehint_folio_is_stable(folio)) && folio_test_swapbacked(folio)) {

@@ -2,7 +2,7 @@
 /*
  * Fault-around's getter: it runs for every page that is mapped, sixteen to a page fault,
  * and what it returns is nearly always stable. So on x86 its wrapper has no frame of its
- * own, and C only behind the screen: 15 instructions a page, where a C function in its
+ * own, and C only behind the screen: 16 instructions a page, where a C function in its
  * place took 38.
  *
  *	PAGEHINT_DIRECT_FAULT_AROUND(entry, original, usable, again, pages)

@@ -11,8 +11,6 @@
 #ifdef CONFIG_X86_64
 #include <asm/ibt.h>
 #endif
-#ifdef CONFIG_S390
-#endif
 
 /* 6.2 (94d095ffa0e1) put an accessor in the place of the bare registers. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)

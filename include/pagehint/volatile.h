@@ -144,7 +144,7 @@ unsigned long pagehint_symbol_size(unsigned long address);
 unsigned long pagehint_sleeping_getter(void);
 void pagehint_fault_open(void);
 
-/* Parameters, set by main.c. */
+/* Parameters, set by module/parameters.c. */
 extern unsigned int pagehint_volatile_delay_ms;
 extern unsigned int pagehint_volatile_batch;
 extern bool pagehint_volatile_evicts;
