@@ -160,32 +160,34 @@ memory_pressure()
 	echo 2M >/cgroup/memory.reclaim || :	# all of 2 MiB or not
 }
 
-# Files of a page each, every other removed: what is left is volatile, and moves,
-# unless it lies at the end of memory already.
+# migrated DIRECTORY ATTEMPT: files of a page each, every other removed: what is left is
+# volatile, and moves, unless it lies at the end of memory already.
 migrated()
 {
-	scatter make "$1/pieces" 1600 4096
-	scatter thin "$1/pieces" 1600
+	scatter make "$1/pieces$2" 1600 4096
+	scatter thin "$1/pieces$2" 1600
 	sync
-	settle 640 "before compaction"
+	settle $((800 * $2 - 160)) "before compaction"
 	before=$(met)
 	echo 1 >/proc/sys/vm/compact_memory
 	after=$(met)
-	settle 640 "after compaction"
+	settle $((800 * $2 - 160)) "after compaction"
 	echo 24 >/proc/sys/vm/nr_hugepages
 	echo 0 >/proc/sys/vm/nr_hugepages
-	scatter check "$1/pieces" 1600 4096 || fail "$1: migrated: wrong contents"
-	rm -r "$1/pieces"
+	scatter check "$1/pieces$2" 1600 4096 || fail "$1: migrated: wrong contents"
+	echo "compaction: $((after - before)) volatile pages moved"
 	[ $((after - before)) -ge 100 ]
 }
 
+# Pieces that were not moved keep their place, so that the next ones lie elsewhere.
 cache_migration()
 {
-	left=6
-	until migrated "$1"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || fail "$1: compaction moves no volatile page"
+	attempt=1
+	until migrated "$1" $attempt; do
+		[ $attempt -lt 6 ] || fail "$1: compaction moves no volatile page"
+		attempt=$((attempt + 1))
 	done
+	rm -r "$1"/pieces*
 }
 
 # All at once, for SECONDS
@@ -215,6 +217,15 @@ cache_mix()
 	rm "$1/file"
 }
 
+# The frames of a file that goes are among those that the next 64 MiB take.
+use_freed()
+{
+	rm "$disk/file" &&
+		memload fill "$tmp/file" 64 "$seed" &&
+		memload check "$tmp/file" 64 "$seed" &&
+		rm "$tmp/file"
+}
+
 # One access settles it: the way that leads past the hook that is left out
 cache_control()
 {
@@ -228,7 +239,7 @@ cache_control()
 	filemap_get_read_batch)	cacheways read "$disk/file" $pages "$seed" ;;
 	next_uptodate_page)	cacheways map "$disk/file" $pages "$seed" ;;
 	folio_migrate_mapping)	cache_migration "$disk" ;;
-	mm_page_free_volatile)	rm "$disk/file"; memory_load 1 ;;
+	mm_page_free_volatile)	use_freed ;;
 	esac || fail "$1: wrong contents"
 	rm -f "$disk/file"
 }

@@ -6,6 +6,9 @@
  *   scatter thin DIRECTORY COUNT		remove every other: in tmpfs, this leaves
  *					movable memory full of holes
  *   scatter check DIRECTORY COUNT BYTES	verify the contents of the rest
+ *   scatter hold DIRECTORY COUNT EVERY	refer to the page of every EVERY-th file from the
+ *					pipe that is standard output: as long as somebody
+ *					has that open, the page cannot be moved
  *   scatter paths DIRECTORY COUNT		look up paths of up to PATH_MAX bytes, which
  *					the kernel copies to the very end of a page
  *
@@ -24,6 +27,7 @@
 #include "../guest/pattern.h"
 
 #define MAX_BYTES	65536
+#define PAGE_BYTES	4096
 
 static uint64_t words[MAX_BYTES / sizeof(uint64_t)];
 
@@ -88,6 +92,24 @@ static int check(const char *directory, unsigned long count, size_t bytes)
 	return wrong ? 1 : 0;
 }
 
+/* Of files of a page. The pipe gets room for all of them: nobody reads it. */
+static void hold(const char *directory, unsigned long count, unsigned long every)
+{
+	unsigned long i;
+
+	if (fcntl(STDOUT_FILENO, F_SETPIPE_SZ, (int)((count / every + 1) * PAGE_BYTES)) < 0)
+		die("standard output, expected a pipe that may be so large");
+	for (i = 0; i < count; i += every) {
+		const char *path = path_of(directory, i);
+		int fd = open(path, O_RDONLY);
+
+		if (fd < 0 || splice(fd, NULL, STDOUT_FILENO, NULL, PAGE_BYTES,
+				     SPLICE_F_NONBLOCK) != PAGE_BYTES)
+			die(path);
+		close(fd);
+	}
+}
+
 /*
  * "DIRECTORY/././name": each length up to the longest, so that the last words
  * of the name that the kernel reads reach beyond the page in every way.
@@ -126,6 +148,10 @@ int main(int argc, char **argv)
 		paths(argv[2], count);
 		return 0;
 	}
+	if (argc == 5 && count && bytes && !strcmp(argv[1], "hold")) {
+		hold(argv[2], count, bytes);
+		return 0;
+	}
 	if (argc == 5 && count && bytes && bytes <= MAX_BYTES && bytes % 8 == 0) {
 		if (!strcmp(argv[1], "check"))
 			return check(argv[2], count, bytes);
@@ -136,6 +162,7 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr,
 		"usage: scatter make|check DIRECTORY COUNT BYTES\n"
-		"       scatter thin|paths DIRECTORY COUNT\n");
+		"       scatter thin|paths DIRECTORY COUNT\n"
+		"       scatter hold DIRECTORY COUNT EVERY >PIPE\n");
 	return 2;
 }
