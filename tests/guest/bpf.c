@@ -6,7 +6,7 @@
  *   bpf SECONDS KIND:NAME...
  *	KIND is raw (a tracepoint), fentry or fexit (a function, by a BPF
  *	trampoline). Prints `attached` when all are, and
- *	a line `KIND:NAME RUNS` for each after SECONDS.
+ *	a line `KIND:NAME RUNS` for each after SECONDS, or SIGTERM.
  *
  * Exit status: 0, or 1 with the error's name.
  */
@@ -15,12 +15,14 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_PROGRAMS	8
@@ -164,18 +166,24 @@ int main(int argc, char **argv)
 {
 	union bpf_attr stats = { .enable_stats = { .type = BPF_STATS_RUN_TIME } };
 	int programs[MOST_PROGRAMS], nr = argc - 2;
+	struct timespec most = { };
+	sigset_t term;
 
 	if (nr < 1 || nr > MOST_PROGRAMS) {
 		fprintf(stderr, "usage: bpf SECONDS KIND:NAME...\n");
 		return 2;
 	}
+	most.tv_sec = strtol(argv[1], NULL, 0);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
 	if (bpf(BPF_ENABLE_STATS, &stats) < 0)
 		die("BPF_ENABLE_STATS");
 	for (int i = 0; i < nr; i++)
 		programs[i] = attach(argv[i + 2]);
 	puts("attached");
 	fflush(stdout);
-	sleep((unsigned int)strtoul(argv[1], NULL, 0));
+	sigtimedwait(&term, NULL, &most);
 	for (int i = 0; i < nr; i++)
 		printf("%s %llu\n", argv[i + 2], runs_of(programs[i]));
 	return 0;

@@ -14,6 +14,8 @@ set -eu
 debugfs=/sys/kernel/debug/pagehint
 parameters=/sys/module/pagehint/parameters
 seed=$(date +%s)
+# Seconds that what must come is waited for, however slow the machine is
+patience=100
 
 # What this kernel calls functions that are hooked (include/compat/)
 # shellcheck disable=SC2034 # for the cases
@@ -44,6 +46,17 @@ skip()
 {
 	echo "$*"
 	exit 77
+}
+
+# comes_true COMMAND...: is it, by then?
+comes_true()
+{
+	local end=$(($(date +%s) + patience))
+
+	until "$@"; do
+		[ "$(date +%s)" -lt $end ] || return 1
+		sleep 0.2
+	done
 }
 
 loaded()
@@ -121,7 +134,7 @@ host_goes_away()
 # At the end of a load under which it went and forgot
 host_was_lost()
 {
-	[ "$hostile" != kvm ] || [ "$(counter nr_host_lost)" -gt 1 ] ||
+	[ "$hostile" != kvm ] || has_counted nr_host_lost 2 ||
 		fail "the host was lost $(counter nr_host_lost) times: nothing was tested"
 }
 
@@ -166,6 +179,12 @@ frames()
 	value states "$1"
 }
 
+# has_counted COUNTER LEAST
+has_counted()
+{
+	[ "$(counter "$1")" -ge "$2" ]
+}
+
 set_parameter()
 {
 	echo "$2" >"$parameters/$1" || fail "$1=$2: refused"
@@ -179,6 +198,20 @@ came_back()
 	else
 		counter nr_taken
 	fi
+}
+
+# until_busy_met NUMBER: until more than so many waited for a frame that was busy, which needs
+# somebody who frees and one who allocates at the same moment
+until_busy_met()
+{
+	local met=1
+
+	has_counted nr_busy_waits $(($1 + 1)) && return
+	load_start 600 64
+	comes_true has_counted nr_busy_waits $(($1 + 1)) || met=0
+	kill -TERM "$load_pid"
+	load_finish
+	[ $met = 1 ]
 }
 
 # A mark in the kernel's log, and what came after it

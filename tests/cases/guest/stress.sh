@@ -116,11 +116,18 @@ stress_run()
 	rm -rf /disk/sums /disk/stress /disk/load/* /tmp/load/*
 }
 
+both_taken()
+{
+	[ "$(cat /sys/module/allocstress/parameters/contig_taken)" -gt 0 ] &&
+		[ "$(cat /sys/module/allocstress/parameters/bulk_taken)" -gt 0 ]
+}
+
 # What the module found; it has to have done something, too.
 contig_verdict()
 {
 	local from=/sys/module/allocstress/parameters taken bulk bad
 
+	comes_true both_taken || :
 	taken=$(cat $from/contig_taken)
 	bulk=$(cat $from/bulk_taken)
 	modctl unload allocstress || fail "allocstress: not unloaded"
