@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 
 /* What comes back often is unmapped ever more slowly. */
-#define PATIENCE_S	60.0
+#define PATIENCE_S	100.0
 /* Some of it is for pagerace.c alone. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "pagerace-file.h"

@@ -30,7 +30,7 @@
 #define BATCH		15U	/* PAGEVEC_SIZE: pages of one batch for reading */
 #define KEY		1
 #ifndef PATIENCE_S
-#define PATIENCE_S	20.0
+#define PATIENCE_S	100.0
 #endif
 
 static const char *path;
