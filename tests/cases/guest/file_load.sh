@@ -239,10 +239,7 @@ file_load_finish()
 	local pid name
 
 	# On a slow machine a short case is over before.
-	for _ in $(seq 90); do
-		! limits_met || break
-		sleep 1
-	done
+	comes_true limits_met || :
 	file_load_alive
 	rm /tmp/file_load.on
 	for name in cachecheck fsx memload; do
