@@ -81,6 +81,25 @@ bool pagehint_swap_cache_on(void)
  * What might become volatile
  */
 
+/* Once, not for every page; the rest is counted. */
+static void say(enum pagehint_swap_why_not why_not)
+{
+	static const char * const names[PAGEHINT_NR_SWAP_WHY_NOT] = {
+		[PAGEHINT_SWAP_CGROUP_V1] =
+			"all of it, as the memory controller is the one of cgroup v1, which would forget whose it is",
+		[PAGEHINT_SWAP_IN_MEMORY] =
+			"that of swap in memory (zram), where nothing would be gained",
+		[PAGEHINT_SWAP_BY_FILE_SYSTEM] =
+			"that of swap files that a file system reads by itself",
+		[PAGEHINT_SWAP_COMPRESSED] =
+			"what zswap has in memory, where nothing would be gained",
+	};
+	static unsigned long said;
+
+	if (!test_and_set_bit(why_not, &said))
+		pr_info("swap cache stays stable: %s\n", names[why_not]);
+}
+
 /**
  * pagehint_swap_cache_may_go - is the content of a folio on the disk, and only there?
  * @folio: locked, in the swap cache
@@ -91,8 +110,14 @@ bool pagehint_swap_cache_may_go(struct folio *folio)
 {
 	swp_entry_t entry = folio_swap_entry(folio);
 	struct swap_info_struct *device = PAGEHINT_CALL(device_call)(entry);
+	enum pagehint_swap_why_not why_not;
 
-	return device && pagehint_swap_is_on_disk(device, entry);
+	if (!device)
+		return false;
+	why_not = pagehint_swap_why_not(device, entry);
+	if (why_not != PAGEHINT_SWAP_MAY)
+		say(why_not);
+	return why_not == PAGEHINT_SWAP_MAY;
 }
 
 static void find_in(const struct pagehint_range *range, bool (*stopping)(void),
@@ -372,9 +397,13 @@ int pagehint_swap_cache_start(void)
 {
 	int err = pagehint_swap_hooks_attach();
 
-	if (!err)
-		WRITE_ONCE(on, true);
-	return err;
+	if (err)
+		return err;
+	WRITE_ONCE(on, true);
+	/* Said before anything is swapped: nothing will come of it. */
+	if (pagehint_swap_has_cgroup_v1())
+		say(PAGEHINT_SWAP_CGROUP_V1);
+	return 0;
 }
 
 /**

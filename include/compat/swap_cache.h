@@ -62,8 +62,35 @@
 #define PAGEHINT_NR_SWAP_SLEEPERS	4
 #define PAGEHINT_NR_SWAP_SLEEPERS_MAY	1	/* of them may not be there */
 
+/* Why the swap cache of a slot is left alone */
+enum pagehint_swap_why_not {
+	PAGEHINT_SWAP_MAY,		/* it is not */
+	PAGEHINT_SWAP_CGROUP_V1,
+	PAGEHINT_SWAP_IN_MEMORY,
+	PAGEHINT_SWAP_BY_FILE_SYSTEM,
+	PAGEHINT_SWAP_COMPRESSED,
+	PAGEHINT_NR_SWAP_WHY_NOT,
+};
+
 /**
- * pagehint_swap_is_on_disk - is the only way to read this slot again its disk?
+ * pagehint_swap_has_cgroup_v1 - does anybody but reclaim lose whose a slot is?
+ *
+ * With the controllers of cgroup v1, reclaim writes down whose the slot is when it frees
+ * what is in the cache (mem_cgroup_swapout()); nobody else can.
+ *
+ * Context: any; may change at any time.
+ */
+static inline bool pagehint_swap_has_cgroup_v1(void)
+{
+#ifdef CONFIG_MEMCG
+	return !cgroup_subsys_on_dfl(memory_cgrp_subsys);
+#else
+	return false;
+#endif
+}
+
+/**
+ * pagehint_swap_why_not - is the only way to read this slot again its disk?
  * @device: of the slot
  * @entry: the slot
  *
@@ -71,25 +98,26 @@
  * would be dropped. Nor through a file system's own operations, which may come to need
  * memory, or a server, in ways that nobody has looked at.
  *
- * With the controllers of cgroup v1, reclaim writes down whose the slot is when it frees
- * what is in the cache (mem_cgroup_swapout()); nobody else can.
- *
  * Context: any; the slot is in use.
+ * Return: PAGEHINT_SWAP_MAY if it is.
  */
-static inline bool pagehint_swap_is_on_disk(struct swap_info_struct *device, swp_entry_t entry)
+static inline enum pagehint_swap_why_not
+pagehint_swap_why_not(struct swap_info_struct *device, swp_entry_t entry)
 {
 	/* Those that change while it is in use are others. */
-	if (READ_ONCE(device->flags) & (SWP_SYNCHRONOUS_IO | SWP_FS_OPS))
-		return false;
+	unsigned long flags = READ_ONCE(device->flags);
+
+	if (pagehint_swap_has_cgroup_v1())
+		return PAGEHINT_SWAP_CGROUP_V1;
+	if (flags & SWP_SYNCHRONOUS_IO)
+		return PAGEHINT_SWAP_IN_MEMORY;
+	if (flags & SWP_FS_OPS)
+		return PAGEHINT_SWAP_BY_FILE_SYSTEM;
 #ifdef CONFIG_FRONTSWAP
 	if (device->frontswap_map && test_bit(swp_offset(entry), device->frontswap_map))
-		return false;
+		return PAGEHINT_SWAP_COMPRESSED;
 #endif
-#ifdef CONFIG_MEMCG
-	if (!cgroup_subsys_on_dfl(memory_cgrp_subsys))
-		return false;
-#endif
-	return true;
+	return PAGEHINT_SWAP_MAY;
 }
 
 /* Anybody may look, at any page. */

@@ -24,7 +24,7 @@ arch_field()
 	*.guest)	if is_foreign "$1"; then echo "guest-$1"; else echo guest; fi ;;
 	amd64.modules)	echo virtio_pci virtio_console virtio_blk ;;
 	s390x.modules)	echo virtio_console virtio_blk ext4 ;;
-	amd64.spare)	echo virtio_balloon virtio_mem null_blk ;;
+	amd64.spare)	echo virtio_balloon virtio_mem null_blk zram lzo-rle ;;
 	s390x.spare)	echo virtio_balloon null_blk ;;
 	*)		die "arch_field: nothing is known of '$2' on '$1'" ;;
 	esac
