@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -27,12 +26,10 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pattern.h"
+#include "program.h"
 
-#define PAGE_BYTES	4096UL
 #define RANGE_BYTES	(256UL << 10)
 #define PIPE_BYTES	(64UL << 10)
 
@@ -70,32 +67,10 @@ struct worker {
 static struct file *files;
 static size_t nr_files, file_bytes;
 static atomic_ullong wrong;
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "cachecheck: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(error));
-	va_end(args);
-	exit(2);
-}
 
 static uint64_t draw(struct worker *worker, uint64_t below)
 {
-	worker->random = pattern_mix(worker->random + 0x9e3779b97f4a7c15ULL);
-	return worker->random % below;
+	return random_below(&worker->random, below);
 }
 
 /* Each byte is the pattern's or zero: words tear where zeros are written. */
@@ -477,12 +452,10 @@ static void verify_all(struct worker *worker)
 static int run(time_t seconds, size_t threads, uint64_t seed)
 {
 	struct worker *workers = calloc(threads, sizeof(*workers));
-	struct timespec now, end;
+	double end = now() + (double)seconds;
 	uint64_t verified = 0;
 
 	signal(SIGTERM, on_term);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += seconds;
 	for (size_t i = 0; i < threads; i++) {
 		workers[i].random = pattern_mix(seed + i);
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
@@ -490,8 +463,7 @@ static int run(time_t seconds, size_t threads, uint64_t seed)
 	}
 	do {
 		usleep(50000);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (!stop && !wrong && now.tv_sec < end.tv_sec);
+	} while (!stop && !wrong && now() < end);
 	stop = 1;
 	for (size_t i = 0; i < threads; i++)
 		pthread_join(workers[i].thread, NULL);

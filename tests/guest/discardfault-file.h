@@ -23,10 +23,8 @@
 #include <unistd.h>
 
 #include "../modules/discardfault.h"
-#include "pattern.h"
+#include "program.h"
 
-#define PAGE_BYTES	4096UL
-#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 #define PAGES		16U	/* what fault-around maps at once */
 #define KEY		7
 #define PATIENCE_S	60.0
@@ -38,20 +36,6 @@ static const char *path;
 static int fd = -1, device = -1;
 static atomic_uint wrong;
 static uint64_t page[PAGE_WORDS] __attribute__((aligned(4096)));
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "discardfault: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
-	va_end(args);
-	exit(2);
-}
 
 /* What is not as it must be */
 __attribute__((format(printf, 1, 2)))
@@ -65,14 +49,6 @@ static void complain(const char *format, ...)
 	fprintf(stderr, "\n");
 	va_end(args);
 	atomic_fetch_add(&wrong, 1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 static void pause_ms(unsigned int ms)
@@ -265,6 +241,51 @@ static volatile uint64_t *word_of(uint64_t *words, unsigned int index)
 static uint64_t right_word(unsigned int index)
 {
 	return pattern_word(KEY, index * PAGE_BYTES + 8);
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("CPU %d", cpu);
+}
+
+/* ------------------------------------------------------------------------
+ * PROGRAM SCENARIO FILE
+ */
+
+struct scenario {
+	const char *name;
+	void (*run)(void);
+};
+
+/* @tell: what else there is to say, or to find, when it has run */
+static int run_scenario(int argc, char **argv, const struct scenario *scenarios, size_t nr,
+			void (*tell)(const char *scenario))
+{
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s SCENARIO FILE\n", program_invocation_short_name);
+		return 2;
+	}
+	path = argv[2];
+	device = open("/dev/discardfault", O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		die("/dev/discardfault");
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(argv[1], scenarios[i].name))
+			continue;
+		write_file();
+		scenarios[i].run();
+		printf("%s:", argv[1]);
+		tell(argv[1]);
+		printf(" %u wrong\n", atomic_load(&wrong));
+		return atomic_load(&wrong) ? 1 : 0;
+	}
+	errno = EINVAL;
+	die("%s", argv[1]);
 }
 
 #endif /* TESTS_DISCARDFAULT_FILE_H */

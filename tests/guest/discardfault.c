@@ -393,16 +393,6 @@ static void kprobe(void)
 static uint64_t *shared_words;
 static atomic_uint arrived;
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		die("CPU %d", cpu);
-}
-
 static void meet(unsigned int nr)
 {
 	atomic_fetch_add(&arrived, 1);
@@ -532,10 +522,7 @@ static void reused(void)
 
 /* ------------------------------------------------------------------------ */
 
-static const struct scenario {
-	const char *name;
-	void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{ "plain", plain },
 	{ "plain_off", plain_off },
 	{ "to_user", to_user },
@@ -554,30 +541,16 @@ static const struct scenario {
 	{ "reused", reused },
 };
 
+static void tell(const char *scenario)
+{
+	(void)scenario;
+	for (unsigned int which = 0; which < NR_COUNTED; which++) {
+		if (since(which))
+			printf(" %s %llu,", counted[which] + strlen("nr_discard_"), since(which));
+	}
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr, "usage: discardfault SCENARIO FILE\n");
-		return 2;
-	}
-	path = argv[2];
-	device = open("/dev/discardfault", O_RDWR | O_CLOEXEC);
-	if (device < 0)
-		die("/dev/discardfault");
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++) {
-		if (strcmp(argv[1], scenarios[i].name))
-			continue;
-		write_file();
-		scenarios[i].run();
-		printf("%s:", argv[1]);
-		for (unsigned int which = 0; which < NR_COUNTED; which++) {
-			if (since(which))
-				printf(" %s %llu", counted[which] + strlen("nr_discard_"),
-				       since(which));
-		}
-		printf(", %u wrong\n", atomic_load(&wrong));
-		return atomic_load(&wrong) ? 1 : 0;
-	}
-	errno = EINVAL;
-	die("%s", argv[1]);
+	return run_scenario(argc, argv, scenarios, sizeof(scenarios) / sizeof(*scenarios), tell);
 }

@@ -29,42 +29,12 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pattern.h"
+#include "stress.h"
 
-#define MIB		(1UL << 20)
 #define HUGE_BYTES	(2UL << 20)
-#define PAGE_BYTES	4096UL
-#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 #define OVERLAY		7	/* the word that is written alone */
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-static void need(bool good, const char *what)
-{
-	int error = errno;
-
-	if (good)
-		return;
-	fprintf(stderr, "lazycheck: %s: %s\n", what, strerror(error));
-	_exit(2);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
 
 /* ------------------------------------------------------------------------
  * What a page has to be
@@ -314,22 +284,6 @@ struct process {
 	uint64_t verified;	/* pages */
 };
 
-static uint64_t random_below(struct process *p, uint64_t limit)
-{
-	p->random = pattern_mix(p->random + 0x9e3779b97f4a7c15ULL);
-	return p->random % limit;
-}
-
-static size_t part(struct process *p, size_t *nr)
-{
-	size_t first = random_below(p, p->memory.nr);
-
-	*nr = 1 + random_below(p, random_below(p, 4) ? 16 : 700);
-	if (*nr > p->memory.nr - first)
-		*nr = p->memory.nr - first;
-	return first;
-}
-
 static void use_give_up(struct process *p, size_t first, size_t nr)
 {
 	give_up(&p->memory, first, nr);
@@ -374,7 +328,7 @@ static void use_lock(struct process *p, size_t first, size_t nr)
 
 	need(!mlock(words, nr * PAGE_BYTES), "mlock");
 	use_verify(p, first, nr);
-	usleep(random_below(p, 2) * 500000);
+	usleep(random_below(&p->random, 2) * 500000);
 	use_verify(p, first, nr);
 	need(!munlock(words, nr * PAGE_BYTES), "munlock");
 }
@@ -406,12 +360,12 @@ static void use_fork(struct process *p, size_t first, size_t nr)
 	need(child >= 0, "fork");
 	if (!child) {
 		p->memory.wrong = 0;
-		usleep(random_below(p, 3) * 400000);
+		usleep(random_below(&p->random, 3) * 400000);
 		for (size_t i = 0; i < p->memory.nr; i++)
 			verify_page(&p->memory, i, "child");
 		use_write(p, first, nr);
 		use_give_up(p, first / 2, nr);
-		usleep(random_below(p, 2) * 400000);
+		usleep(random_below(&p->random, 2) * 400000);
 		for (size_t i = 0; i < p->memory.nr; i++)
 			verify_page(&p->memory, i, "child, written");
 		_exit(p->memory.wrong ? 1 : 0);
@@ -435,40 +389,16 @@ static int run_process(unsigned int number, size_t bytes, uint64_t seed, double 
 	p.memory = make(bytes, number % 2);
 	use_fill(&p, 0, p.memory.nr);
 	while (now() < end && !p.memory.wrong && !stop) {
-		size_t nr, first = part(&p, &nr);
+		size_t nr, first = random_part(&p.random, p.memory.nr, &nr);
 
-		uses[random_below(&p, sizeof(uses) / sizeof(uses[0]))](&p, first, nr);
+		uses[random_below(&p.random, sizeof(uses) / sizeof(uses[0]))](&p, first, nr);
 		/* Long enough, for some of them, to be taken for idle */
-		usleep(random_below(&p, 10) ? random_below(&p, 20000) : 500000);
+		usleep(random_below(&p.random, 10) ? random_below(&p.random, 20000) : 500000);
 	}
 	verify(&p.memory, "end");
 	printf("process %u: %llu MiB verified\n", number,
 	       (unsigned long long)(p.verified * PAGE_BYTES / MIB));
 	return p.memory.wrong ? 1 : 0;
-}
-
-static int stress(char **arguments)
-{
-	double end = now() + strtod(arguments[0], NULL);
-	unsigned int nr = strtoul(arguments[1], NULL, 0);
-	size_t bytes = strtoul(arguments[2], NULL, 0) * MIB / nr;
-	uint64_t seed = strtoull(arguments[3], NULL, 0);
-	int worst = 0, status;
-
-	bytes -= bytes % HUGE_BYTES;
-	for (unsigned int i = 0; i < nr; i++) {
-		pid_t child = fork();
-
-		need(child >= 0, "fork");
-		if (!child)
-			exit(run_process(i, bytes, seed, end));
-	}
-	for (unsigned int i = 0; i < nr; i++) {
-		need(wait(&status) > 0, "wait");
-		if (!WIFEXITED(status) || WEXITSTATUS(status) > worst)
-			worst = WIFEXITED(status) ? WEXITSTATUS(status) : 2;
-	}
-	return worst;
 }
 
 int main(int argc, char **argv)
@@ -478,7 +408,7 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "race"))
 		return race(argv + 2);
 	if (argc == 6 && !strcmp(argv[1], "stress"))
-		return stress(argv + 2);
+		return stress(argv + 2, HUGE_BYTES, run_process);
 	fprintf(stderr,
 		"usage: lazycheck hold idle|huge|used|written|locked|pinned|forked MIB SEED\n"
 		"       lazycheck race PAGES SECONDS SEED\n"

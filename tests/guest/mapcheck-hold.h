@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,40 +17,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pattern.h"
+#include "program.h"
 
-#define MIB		(1UL << 20)
-#define PAGE_BYTES	4096UL
 #define HUGE_BYTES	(2 * MIB)
 #define PIPE_BYTES	(64UL << 10)
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "mapcheck: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(error));
-	va_end(args);
-	_exit(2);
-}
-
-static void need(bool good, const char *what)
-{
-	if (!good)
-		die("%s", what);
-}
 
 static void *map(int fd, size_t bytes, int protection, int flags)
 {

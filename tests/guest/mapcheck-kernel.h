@@ -61,7 +61,7 @@ static int open_copy(struct process *p, int flags)
 static void write_from(struct process *p, struct held *held)
 {
 	size_t bytes, first = part(p, held, &bytes);
-	int fd = open_copy(p, random_below(p, 2) ? O_DIRECT : 0);
+	int fd = open_copy(p, random_below(&p->random, 2) ? O_DIRECT : 0);
 
 	need(pwrite(fd, (char *)held->memory + first, bytes, 0) == (ssize_t)bytes,
 	     "write from a mapping");
@@ -147,7 +147,7 @@ static void debug(struct process *p, struct held *held)
 		need(!ptrace(PTRACE_POKEDATA, child, memory, 1L), "PTRACE_POKEDATA");
 		p->wrong += ptrace(PTRACE_PEEKDATA, child, memory, NULL) != 1;
 	}
-	for (size_t at = 8; at < bytes; at += 8 + 8 * random_below(p, 64)) {
+	for (size_t at = 8; at < bytes; at += 8 + 8 * random_below(&p->random, 64)) {
 		uint64_t word = (uint64_t)ptrace(PTRACE_PEEKDATA, child, memory + at, NULL);
 
 		check_words(p, &word, sizeof(word), key, first + at, "ptrace");

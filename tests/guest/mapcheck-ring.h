@@ -106,7 +106,7 @@ static void through_ring(struct process *p, struct held *held)
 	size_t bytes, first = part(p, held, &bytes);
 	char *memory = (char *)held->memory + first, *buffer, *copy;
 	uint64_t key = p->keys[held->file];
-	bool later = random_below(p, 2);
+	bool later = random_below(&p->random, 2);
 	struct ring ring;
 	int fd;
 
@@ -122,7 +122,7 @@ static void through_ring(struct process *p, struct held *held)
 	need(!syscall(SYS_io_uring_register, ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0),
 	     "giving a buffer back");
 
-	fd = open_copy(p, random_below(p, 2) ? O_DIRECT : 0);
+	fd = open_copy(p, random_below(&p->random, 2) ? O_DIRECT : 0);
 	ring_transfer(&ring, IORING_OP_WRITE, fd, memory, bytes, 0, later);
 	check_copy(p, key, first, bytes, "io_uring, from a mapping");
 

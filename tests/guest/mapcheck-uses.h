@@ -36,19 +36,13 @@ struct process {
 	struct held held[NR_HELD];
 };
 
-static uint64_t random_below(struct process *p, uint64_t limit)
-{
-	p->random = pattern_mix(p->random + 0x9e3779b97f4a7c15ULL);
-	return p->random % limit;
-}
-
 /* A part of the mapping: whole pages */
 static size_t part(struct process *p, const struct held *held, size_t *bytes)
 {
-	size_t first = random_below(p, held->bytes / PAGE_BYTES) * PAGE_BYTES;
+	size_t first = random_below(&p->random, held->bytes / PAGE_BYTES) * PAGE_BYTES;
 	size_t most = held->bytes - first;
 
-	*bytes = (1 + random_below(p, most / PAGE_BYTES)) * PAGE_BYTES;
+	*bytes = (1 + random_below(&p->random, most / PAGE_BYTES)) * PAGE_BYTES;
 	if (*bytes > PIPE_BYTES)
 		*bytes = PIPE_BYTES;
 	return first;
@@ -143,8 +137,9 @@ static void write_shared(struct process *p, struct held *held)
 	check_words(p, memory, MIB, p->own_key, 0, "own file");
 	p->own_key = pattern_mix(p->own_key);
 	pattern_fill(memory, MIB, p->own_key, 0);
-	if (random_below(p, 2))
-		need(!msync(memory, MIB, random_below(p, 2) ? MS_SYNC : MS_ASYNC), "msync");
+	if (random_below(&p->random, 2))
+		need(!msync(memory, MIB, random_below(&p->random, 2) ? MS_SYNC : MS_ASYNC),
+		     "msync");
 	munmap(memory, MIB);
 	for (size_t at = 0; at < MIB; at += sizeof(words)) {
 		need(pread(fd, words, sizeof(words), at) == (ssize_t)sizeof(words), "pread");
@@ -180,7 +175,7 @@ static void advise(struct process *p, struct held *held)
 		MADV_SEQUENTIAL, MADV_POPULATE_READ,
 	};
 	size_t bytes, first = part(p, held, &bytes);
-	unsigned int which = random_below(p, sizeof(advice) / sizeof(advice[0]));
+	unsigned int which = random_below(&p->random, sizeof(advice) / sizeof(advice[0]));
 
 	need(!madvise((char *)held->memory + first, bytes, advice[which]), "madvise");
 	check_words(p, (char *)held->memory + first, bytes, p->keys[held->file], first, "madvise");
@@ -193,7 +188,7 @@ static void lock(struct process *p, struct held *held)
 	size_t bytes, first = part(p, held, &bytes);
 	char *memory = (char *)held->memory + first;
 
-	if (random_below(p, 2))
+	if (random_below(&p->random, 2))
 		need(!mlock(memory, bytes), "mlock");
 	else
 		need(!mlock2(memory, bytes, MLOCK_ONFAULT), "mlock2");
@@ -222,13 +217,13 @@ static void unmap_in_pieces(struct process *p, struct held *held)
 
 	while (at < held->bytes) {
 		char *memory = (char *)held->memory + at;
-		size_t bytes = (1 + random_below(p, 8)) * PAGE_BYTES;
+		size_t bytes = (1 + random_below(&p->random, 8)) * PAGE_BYTES;
 
 		if (bytes > held->bytes - at)
 			bytes = held->bytes - at;
-		if (!random_below(p, 4))
+		if (!random_below(&p->random, 4))
 			check_words(p, memory, bytes, p->keys[held->file], at, "in a storm");
-		if (random_below(p, 4))
+		if (random_below(&p->random, 4))
 			need(!munmap(memory, bytes), "munmap");
 		at += bytes;
 	}

@@ -71,9 +71,9 @@ static const struct use {
 
 static void acquire(struct process *p, struct held *held)
 {
-	held->file = random_below(p, NR_FILES);
-	held->bytes = (1 + random_below(p, p->file_bytes / PAGE_BYTES)) * PAGE_BYTES;
-	held->is_private = random_below(p, 2);
+	held->file = random_below(&p->random, NR_FILES);
+	held->bytes = (1 + random_below(&p->random, p->file_bytes / PAGE_BYTES)) * PAGE_BYTES;
+	held->is_private = random_below(&p->random, 2);
 	held->memory = map(p->fds[held->file], held->bytes, PROT_READ,
 			   held->is_private ? MAP_PRIVATE : MAP_SHARED);
 }
@@ -82,7 +82,6 @@ static int run_process(struct process *p, const char *directory, unsigned int nu
 		       double deadline)
 {
 	unsigned int turn = 0, times[NR_USES] = { 0 };
-	struct timespec now;
 
 	p->random = pattern_mix(p->random + number);
 	snprintf(p->directory, sizeof(p->directory), "%s", directory);
@@ -94,7 +93,7 @@ static int run_process(struct process *p, const char *directory, unsigned int nu
 	for (unsigned int i = 0; i < NR_HELD; i++)
 		p->held[i].file = -1;
 	do {
-		struct held *held = &p->held[random_below(p, NR_HELD)];
+		struct held *held = &p->held[random_below(&p->random, NR_HELD)];
 		size_t use;
 
 		if (held->file < 0)
@@ -103,13 +102,12 @@ static int run_process(struct process *p, const char *directory, unsigned int nu
 		if (turn < NR_USES)
 			use = (turn++ + SHARE * number) % NR_USES;
 		else
-			use = random_below(p, NR_USES);
+			use = random_below(&p->random, NR_USES);
 		uses[use].run(p, held);
 		times[use]++;
 		/* Long enough, for some of them, to be taken for idle */
-		usleep(random_below(p, 10) ? random_below(p, 20000) : 600000);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (!p->wrong && !stop && (now.tv_sec < deadline || turn < SHARE));
+		usleep(random_below(&p->random, 10) ? random_below(&p->random, 20000) : 600000);
+	} while (!p->wrong && !stop && (now() < deadline || turn < SHARE));
 	printf("process %u: %llu MiB verified\n", number,
 	       (unsigned long long)(p->verified / MIB));
 	for (size_t i = 0; i < NR_USES; i++)
@@ -139,9 +137,7 @@ static int stress(char **arguments)
 	const char *directory = arguments[0];
 	unsigned int nr = strtoul(arguments[2], NULL, 0);
 	static struct process process;
-	struct timespec now;
 	double deadline;
-	int worst = 0;
 
 	process.file_bytes = strtoul(arguments[3], NULL, 0) * MIB / NR_FILES;
 	process.random = strtoull(arguments[4], NULL, 0);
@@ -156,8 +152,7 @@ static int stress(char **arguments)
 	}
 	copy_program(directory);
 	signal(SIGTERM, on_term);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	deadline = now.tv_sec + strtod(arguments[1], NULL);
+	deadline = now() + strtod(arguments[1], NULL);
 	for (unsigned int i = 0; i < nr; i++) {
 		pid_t child = fork();
 
@@ -165,15 +160,7 @@ static int stress(char **arguments)
 		if (!child)
 			exit(run_process(&process, directory, i, deadline));
 	}
-	for (unsigned int i = 0; i < nr; i++) {
-		int status;
-
-		while (wait(&status) < 0)
-			need(errno == EINTR, "wait");
-		if (!WIFEXITED(status) || WEXITSTATUS(status) > worst)
-			worst = WIFEXITED(status) ? WEXITSTATUS(status) : 2;
-	}
-	return worst;
+	return worst_of_children(nr);
 }
 
 /* Pages of a file that do not leave the page cache */

@@ -17,19 +17,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pattern.h"
+#include "program.h"
 
-#define MIB		(1UL << 20)
-#define PAGE_BYTES	4096UL
 #define CHUNK_BYTES	(64UL << 10)
 #define SLOTS		8
 
@@ -59,39 +55,9 @@ struct worker {
 	struct object slots[SLOTS];
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "memload: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(error));
-	va_end(args);
-	exit(2);
-}
-
 static uint64_t draw(struct worker *worker)
 {
 	return worker->random = pattern_mix(worker->random + 0x9e3779b97f4a7c15ULL);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 /* Files: in chunks through read and write, so through the page cache. */

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +21,8 @@
 #include <unistd.h>
 
 #include "../modules/pagerace.h"
-#include "pattern.h"
+#include "program.h"
 
-#define PAGE_BYTES	4096UL
-#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 #define MAX_PAGES	4096U
 #define BATCH		15U	/* PAGEVEC_SIZE: pages of one batch for reading */
 #define KEY		1
@@ -43,32 +40,9 @@ static long dropped_before;	/* frames that are not ours */
 static atomic_ulong wrong, verified, met, done;
 static uint64_t random_state;
 
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "%s: ", program_invocation_short_name);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerrorname_np(error) ?: "no error");
-	va_end(args);
-	exit(2);
-}
-
 static uint64_t draw(uint64_t limit)
 {
-	random_state = pattern_mix(random_state + 0x9e3779b97f4a7c15ULL);
-	return random_state % limit;
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+	return random_below(&random_state, limit);
 }
 
 static void pause_us(uint64_t us)

@@ -171,16 +171,6 @@ static void gone_truncated(void)
 static uint64_t *polled;
 static atomic_uint arrived;
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		die("CPU %d", cpu);
-}
-
 static void meet(unsigned int nr)
 {
 	atomic_fetch_add(&arrived, 1);

@@ -252,10 +252,7 @@ static void steady(void)
 
 /* ------------------------------------------------------------------------ */
 
-static const struct scenario {
-	const char *name;
-	void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{ "shared", shared },		/* a host that drops nothing, from here on */
 	{ "private", private },
 	{ "forked", forked },
@@ -282,26 +279,13 @@ static const struct scenario {
 	{ "gone_around", gone_around },	/* with delay_at=map delay_us=50000 */
 };
 
+static void tell(const char *scenario)
+{
+	if (!strcmp(scenario, "steady"))
+		no_defects();
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr, "usage: stay SCENARIO FILE\n");
-		return 2;
-	}
-	path = argv[2];
-	device = open("/dev/discardfault", O_RDWR | O_CLOEXEC);
-	if (device < 0)
-		die("/dev/discardfault");
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++) {
-		if (strcmp(argv[1], scenarios[i].name))
-			continue;
-		write_file();
-		scenarios[i].run();
-		if (strcmp(argv[1], "steady"))
-			no_defects();
-		printf("%s: %u wrong\n", argv[1], atomic_load(&wrong));
-		return atomic_load(&wrong) ? 1 : 0;
-	}
-	errno = EINVAL;
-	die("%s", argv[1]);
+	return run_scenario(argc, argv, scenarios, sizeof(scenarios) / sizeof(*scenarios), tell);
 }

@@ -31,28 +31,16 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pattern.h"
+#include "stress.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
 
-#define MIB		(1UL << 20)
-#define PAGE_BYTES	4096UL
-#define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 /* Of a part of the swap cache that is read at once no two are used. */
 #define STRIDE		64
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 /* What the kernel says to who comes for a page of swap that is not uptodate */
 static void on_bus(int signal)
@@ -61,24 +49,6 @@ static void on_bus(int signal)
 
 	(void)signal;
 	_exit(write(2, text, sizeof(text) - 1) < 0 ? 2 : 1);
-}
-
-static void need(bool good, const char *what)
-{
-	int error = errno;
-
-	if (good)
-		return;
-	fprintf(stderr, "swapcheck: %s: %s\n", what, strerror(error));
-	_exit(2);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
 static void ready(void)
@@ -330,22 +300,6 @@ struct process {
 	uint64_t verified;	/* pages */
 };
 
-static uint64_t random_below(struct process *p, uint64_t limit)
-{
-	p->random = pattern_mix(p->random + 0x9e3779b97f4a7c15ULL);
-	return p->random % limit;
-}
-
-static size_t part(struct process *p, size_t *nr)
-{
-	size_t first = random_below(p, p->memory.nr);
-
-	*nr = 1 + random_below(p, random_below(p, 4) ? 16 : 700);
-	if (*nr > p->memory.nr - first)
-		*nr = p->memory.nr - first;
-	return first;
-}
-
 static void use_read(struct process *p, size_t first, size_t nr)
 {
 	for (size_t i = first; i < first + nr; i++)
@@ -362,7 +316,7 @@ static void use_fill(struct process *p, size_t first, size_t nr)
 static void use_write_out(struct process *p, size_t first, size_t nr)
 {
 	/* More than the part: so that little is left in page tables. */
-	if (!random_below(p, 4)) {
+	if (!random_below(&p->random, 4)) {
 		first = 0;
 		nr = p->memory.nr;
 	}
@@ -428,13 +382,13 @@ static void use_fork(struct process *p, size_t first, size_t nr, bool shared)
 	need(child >= 0, "fork");
 	if (!child) {
 		p->memory.wrong = 0;
-		usleep(random_below(p, 3) * 300000);
+		usleep(random_below(&p->random, 3) * 300000);
 		for (size_t i = first; i < first + nr; i++)
 			verify(&p->memory, i, "child");
 		if (!shared)
 			use_fill(p, first, nr / 2);
 		use_write_out(p, first, nr);
-		usleep(random_below(p, 2) * 300000);
+		usleep(random_below(&p->random, 2) * 300000);
 		for (size_t i = first; i < first + nr; i++)
 			verify(&p->memory, i, "child, later");
 		_exit(p->memory.wrong ? 1 : 0);
@@ -494,41 +448,17 @@ static int run_process(unsigned int number, size_t bytes, uint64_t seed, double 
 	p.memory = make(bytes, shared);
 	use_fill(&p, 0, p.memory.nr);
 	while (now() < end && !p.memory.wrong && !stop) {
-		size_t nr, first = part(&p, &nr);
+		size_t nr, first = random_part(&p.random, p.memory.nr, &nr);
 
-		uses[shared][random_below(&p, 14)](&p, first, nr);
+		uses[shared][random_below(&p.random, 14)](&p, first, nr);
 		/* Long enough, for some of them, to become volatile and be dropped */
-		usleep(random_below(&p, 10) ? random_below(&p, 20000) : 400000);
+		usleep(random_below(&p.random, 10) ? random_below(&p.random, 20000) : 400000);
 	}
 	verify_all(&p.memory, "end");
 	p.verified += p.memory.nr;
 	printf("process %u: %llu MiB verified\n", number,
 	       (unsigned long long)(p.verified * PAGE_BYTES / MIB));
 	return p.memory.wrong ? 1 : 0;
-}
-
-static int stress(char **arguments)
-{
-	double end = now() + strtod(arguments[0], NULL);
-	unsigned int nr = strtoul(arguments[1], NULL, 0);
-	size_t bytes = strtoul(arguments[2], NULL, 0) * MIB / nr;
-	uint64_t seed = strtoull(arguments[3], NULL, 0);
-	int worst = 0, status;
-
-	bytes -= bytes % PAGE_BYTES;
-	for (unsigned int i = 0; i < nr; i++) {
-		pid_t child = fork();
-
-		need(child >= 0, "fork");
-		if (!child)
-			exit(run_process(i, bytes, seed, end));
-	}
-	for (unsigned int i = 0; i < nr; i++) {
-		need(wait(&status) > 0, "wait");
-		if (!WIFEXITED(status) || WEXITSTATUS(status) > worst)
-			worst = WIFEXITED(status) ? WEXITSTATUS(status) : 2;
-	}
-	return worst;
 }
 
 int main(int argc, char **argv)
@@ -539,7 +469,7 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "late"))
 		return late(argv + 2);
 	if (argc == 6 && !strcmp(argv[1], "stress"))
-		return stress(argv + 2);
+		return stress(argv + 2, PAGE_BYTES, run_process);
 	fprintf(stderr,
 		"usage: swapcheck hold anon|shared|forked|every|willneed|incore MIB SEED\n"
 		"       swapcheck late private|shared PAGES SEED\n"
