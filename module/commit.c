@@ -12,8 +12,11 @@
  * change while they hold only a reference (dirty, uptodate, private, a mapping)
  * is therefore tested while the count is frozen, and only then.
  *
- * Lock order: folio lock; inside it only the freeze, with interrupts off, in
- * which nothing is called: a getter, possibly in NMI, spins on it.
+ * Context: the thread that commits, under commit_mutex (module/volatile.c), but for
+ * pagehint_folio_get() and pagehint_refusal_name().
+ *
+ * Lock order: commit_mutex > folio lock, which is tried; inside it only the freeze, with
+ * interrupts off, in which nothing is called: a getter, possibly in NMI, spins on it.
  */
 #include <pagehint/log.h>
 
@@ -40,7 +43,8 @@
  * As mm/page_idle.c does: the frame may be freed and allocated as something
  * else at any moment before the reference is taken.
  *
- * Context: any.
+ * Context: any. The caller keeps memory from going offline, or knows that something there
+ * is volatile, which is made stable before that.
  * Return: the folio that begins with this frame, or NULL.
  */
 struct folio *pagehint_folio_get(unsigned long pfn)
@@ -266,7 +270,7 @@ static enum pagehint_refusal commit_locked(struct folio *folio)
  * against a folio?
  * @folio: locked, with a reference
  *
- * Context: process.
+ * Context: the thread, under commit_mutex.
  * Return: what else; PAGEHINT_REFUSED_MAPPED if nothing else, and
  * PAGEHINT_COMMITTED if not even that.
  */
@@ -283,7 +287,7 @@ enum pagehint_refusal pagehint_volatile_refuses_mapped(struct folio *folio)
  * pagehint_volatile_commit - make a folio volatile if that is right
  * @pfn: its first frame; anything may be there by now
  *
- * Context: process, may sleep (releasing private data).
+ * Context: the thread, under commit_mutex; may sleep (releasing private data).
  * Return: PAGEHINT_COMMITTED, or why not.
  */
 enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn)
@@ -299,4 +303,34 @@ enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn)
 	}
 	folio_put(folio);
 	return refusal;
+}
+
+/**
+ * pagehint_refusal_name - the name of a reason, in debugfs
+ * @refusal: which
+ */
+const char *pagehint_refusal_name(enum pagehint_refusal refusal)
+{
+	static const char * const names[PAGEHINT_NR_REFUSALS] = {
+		[PAGEHINT_REFUSED_NOT_LRU] = "not_lru",
+		[PAGEHINT_REFUSED_LOCKED] = "locked",
+		[PAGEHINT_REFUSED_IN_USE] = "in_use",
+		[PAGEHINT_REFUSED_PRIVATE] = "private",
+		[PAGEHINT_REFUSED_DIRTY] = "dirty",
+		[PAGEHINT_REFUSED_WRITEBACK] = "writeback",
+		[PAGEHINT_REFUSED_NOT_UPTODATE] = "not_uptodate",
+		[PAGEHINT_REFUSED_MAPPED] = "mapped",
+		[PAGEHINT_REFUSED_ANONYMOUS] = "anonymous",
+		[PAGEHINT_REFUSED_LAZYFREE] = "lazyfree",
+		[PAGEHINT_REFUSED_UNEVICTABLE] = "unevictable",
+		[PAGEHINT_REFUSED_FLAGS] = "flags",
+		[PAGEHINT_REFUSED_NOT_REGULAR] = "not_regular",
+		[PAGEHINT_REFUSED_FILE_SYSTEM] = "file_system",
+		[PAGEHINT_REFUSED_FILE] = "file",
+		[PAGEHINT_REFUSED_WRITE_ERROR] = "write_error",
+		[PAGEHINT_REFUSED_SWAP] = "swap",
+		[PAGEHINT_REFUSED_OFFLINING] = "offlining",
+	};
+
+	return names[refusal];
 }

@@ -24,8 +24,11 @@
  * is unmapped: whatever comes back is left alone for longer, and when too much
  * of what was unmapped lately does, less is unmapped.
  *
- * Lock order: folio lock > i_mmap_rwsem or anon_vma lock > page table lock, as in
- * mm/rmap.c.
+ * Context: the thread that commits (module/volatile.c); a look holds commit_mutex, as a
+ * commit does.
+ *
+ * Lock order: commit_mutex > folio lock, which is tried > i_mmap_rwsem or anon_vma lock >
+ * page table lock; from the second on as in mm/rmap.c.
  */
 #include <pagehint/log.h>
 
@@ -275,7 +278,15 @@ static bool look_locked(struct folio *folio, struct past *past)
 	return true;
 }
 
-static bool look(unsigned long pfn)
+/**
+ * pagehint_mapped_look - look at one frame that was mapped
+ * @pfn: the first of a folio then; anything may be there by now
+ *
+ * Context: the thread, under commit_mutex, so that the frame does not go offline; may
+ * sleep.
+ * Return: whether it is still worth looking at.
+ */
+bool pagehint_mapped_look(unsigned long pfn)
 {
 	struct past *past = &pasts[pfn];
 	struct folio *folio;
@@ -385,11 +396,12 @@ static void adjust_budget(void)
 
 /**
  * pagehint_mapped_round - look at what is mapped, if it is time
+ * @look: pagehint_mapped_look() under commit_mutex
  * @stopping: true: come to an end
  *
  * Context: the thread; may sleep.
  */
-void pagehint_mapped_round(bool (*stopping)(void))
+void pagehint_mapped_round(bool (*look)(unsigned long pfn), bool (*stopping)(void))
 {
 	if (!READ_ONCE(pagehint_mapped) && !READ_ONCE(pagehint_lazyfree)) {
 		pagehint_mapped_end();

@@ -120,10 +120,12 @@ bool pagehint_swap_cache_may_go(struct folio *folio)
 	return why_not == PAGEHINT_SWAP_MAY;
 }
 
-static void find_in(const struct pagehint_range *range, bool (*stopping)(void),
-		    unsigned long *found)
+/* Memory goes offline in blocks of far more frames than are asked for at once here. */
+static void find_in(const struct pagehint_range *range, bool (*goes_offline)(unsigned long pfn),
+		    bool (*stopping)(void), unsigned long *found)
 {
 	unsigned long pfn = range->gfn, end = pfn + range->nr_frames;
+	bool leave = goes_offline(pfn);
 
 	for (; pfn < end; pfn++) {
 		struct page *page;
@@ -133,7 +135,9 @@ static void find_in(const struct pagehint_range *range, bool (*stopping)(void),
 			if (stopping())
 				return;
 		}
-		if (READ_ONCE(*pagehint_table_byte(pfn)) != PAGEHINT_STABLE)
+		if (!(pfn % 64))
+			leave = goes_offline(pfn);
+		if (leave || READ_ONCE(*pagehint_table_byte(pfn)) != PAGEHINT_STABLE)
 			continue;
 		page = pfn_to_online_page(pfn);
 		if (!page || !pagehint_swap_may_qualify(page))
@@ -145,15 +149,16 @@ static void find_in(const struct pagehint_range *range, bool (*stopping)(void),
 
 /**
  * pagehint_swap_cache_find - look for swap cache that nobody seems to use
+ * @goes_offline: must this frame be left alone, as its struct page may go?
  * @stopping: true: come to an end
  *
  * Read ahead for nobody, or written out and not freed yet: neither makes an event of its
  * own that is worth hooking, and there is never much of it. What is found becomes a
  * candidate, and so is left alone for one to two periods.
  *
- * Context: the thread; may sleep.
+ * Context: the thread, under commit_mutex; may sleep.
  */
-void pagehint_swap_cache_find(bool (*stopping)(void))
+void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*stopping)(void))
 {
 	static unsigned long seen;
 	static unsigned int passed;
@@ -167,7 +172,7 @@ void pagehint_swap_cache_find(bool (*stopping)(void))
 	if (!in_cache || (in_cache == seen && ++passed % PASS_ROUNDS))
 		return;
 	for (i = 0; i < pagehint_table.nr_ranges; i++)
-		find_in(&pagehint_table.ranges[i], stopping, &found);
+		find_in(&pagehint_table.ranges[i], goes_offline, stopping, &found);
 	seen = found ? 0 : in_cache;
 }
 

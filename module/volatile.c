@@ -6,14 +6,17 @@
  *
  * Lock order: control_mutex (control.c) > commit_mutex > folio lock;
  * hotplug locks > commit_mutex. The thread holds commit_mutex for one folio
- * at a time, or for one look at what was unmapped, so whoever takes it and changes
- * what may be committed knows that no commit is under way by the old rule.
+ * at a time, or for one look at what was unmapped, or for one at the swap cache, so
+ * whoever takes it and changes what may be committed knows that no commit is under way
+ * by the old rule. And whoever looks at frames without a reference does so under it:
+ * struct page of memory that went offline may be gone.
  */
 #include <pagehint/log.h>
 
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -110,6 +113,7 @@ bool pagehint_volatile_file_system(struct super_block *sb)
 	const char *name = sb->s_type->name, *at = file_systems;
 	size_t length = strlen(name);
 
+	lockdep_assert_held(&commit_mutex);
 	if (!(sb->s_type->fs_flags & FS_REQUIRES_DEV) || !strcmp(name, "fuseblk"))
 		return false;
 	while (*at) {
@@ -220,6 +224,17 @@ static void look_again(unsigned long pfn)
 	look(pfn, true);
 }
 
+static bool look_at_mapped(unsigned long pfn)
+{
+	bool again = true;
+
+	mutex_lock(&commit_mutex);
+	if (!is_going_offline(pfn))
+		again = pagehint_mapped_look(pfn);
+	mutex_unlock(&commit_mutex);
+	return again;
+}
+
 static void evict(unsigned long pfn)
 {
 	mutex_lock(&commit_mutex);
@@ -287,12 +302,14 @@ static int volatile_thread(void *unused)
 		pagehint_candidates_each(false, look_first);
 		if (++period % LATER_PERIODS == 0) {
 			PAGEHINT_CALL(lru_add_drain_all_call)();
-			pagehint_swap_cache_find(stopping);
+			mutex_lock(&commit_mutex);
+			pagehint_swap_cache_find(is_going_offline, stopping);
+			mutex_unlock(&commit_mutex);
 			pagehint_candidates_each(true, look_again);
 			complain();
 		}
 		evict_dropped();
-		pagehint_mapped_round(stopping);
+		pagehint_mapped_round(look_at_mapped, stopping);
 		schedule_timeout_interruptible(msecs_to_jiffies(delay));
 	}
 out:
@@ -475,34 +492,4 @@ void pagehint_volatile_offline_done(void)
 	offline_pfn = 0;
 	offline_end = 0;
 	mutex_unlock(&commit_mutex);
-}
-
-/**
- * pagehint_refusal_name - the name of a reason, in debugfs
- * @refusal: which
- */
-const char *pagehint_refusal_name(enum pagehint_refusal refusal)
-{
-	static const char * const names[PAGEHINT_NR_REFUSALS] = {
-		[PAGEHINT_REFUSED_NOT_LRU] = "not_lru",
-		[PAGEHINT_REFUSED_LOCKED] = "locked",
-		[PAGEHINT_REFUSED_IN_USE] = "in_use",
-		[PAGEHINT_REFUSED_PRIVATE] = "private",
-		[PAGEHINT_REFUSED_DIRTY] = "dirty",
-		[PAGEHINT_REFUSED_WRITEBACK] = "writeback",
-		[PAGEHINT_REFUSED_NOT_UPTODATE] = "not_uptodate",
-		[PAGEHINT_REFUSED_MAPPED] = "mapped",
-		[PAGEHINT_REFUSED_ANONYMOUS] = "anonymous",
-		[PAGEHINT_REFUSED_LAZYFREE] = "lazyfree",
-		[PAGEHINT_REFUSED_UNEVICTABLE] = "unevictable",
-		[PAGEHINT_REFUSED_FLAGS] = "flags",
-		[PAGEHINT_REFUSED_NOT_REGULAR] = "not_regular",
-		[PAGEHINT_REFUSED_FILE_SYSTEM] = "file_system",
-		[PAGEHINT_REFUSED_FILE] = "file",
-		[PAGEHINT_REFUSED_WRITE_ERROR] = "write_error",
-		[PAGEHINT_REFUSED_SWAP] = "swap",
-		[PAGEHINT_REFUSED_OFFLINING] = "offlining",
-	};
-
-	return names[refusal];
 }

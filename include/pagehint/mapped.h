@@ -15,7 +15,8 @@ struct folio;
 
 int pagehint_mapped_check(char *why);
 void pagehint_mapped_found(unsigned long pfn, bool file);
-void pagehint_mapped_round(bool (*stopping)(void));
+bool pagehint_mapped_look(unsigned long pfn);
+void pagehint_mapped_round(bool (*look)(unsigned long pfn), bool (*stopping)(void));
 void pagehint_mapped_end(void);
 void pagehint_try_to_unmap(struct folio *folio);
 

@@ -31,7 +31,7 @@ int pagehint_swap_cache_check(char *why);
 int pagehint_swap_cache_start(void);
 void pagehint_swap_cache_stop(void);
 bool pagehint_swap_cache_wait(bool (*give_up)(void));
-void pagehint_swap_cache_find(bool (*stopping)(void));
+void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*stopping)(void));
 bool pagehint_swap_cache_may_go(struct folio *folio);
 bool pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry);
 enum pagehint_kept pagehint_swap_cache_settle(struct folio *folio);
@@ -58,7 +58,8 @@ static inline int pagehint_swap_cache_check(char *why)
 static inline int pagehint_swap_cache_start(void) { return -EOPNOTSUPP; }
 static inline void pagehint_swap_cache_stop(void) { }
 static inline bool pagehint_swap_cache_wait(bool (*give_up)(void)) { return true; }
-static inline void pagehint_swap_cache_find(bool (*stopping)(void)) { }
+static inline void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn),
+					    bool (*stopping)(void)) { }
 static inline bool pagehint_swap_cache_may_go(struct folio *folio) { return false; }
 static inline enum pagehint_kept pagehint_swap_cache_make_stable(struct folio *folio)
 {

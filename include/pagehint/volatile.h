@@ -93,9 +93,9 @@ void pagehint_volatile_rescan(void);
 int pagehint_volatile_set_file_systems(const char *names);
 const char *pagehint_volatile_file_systems(void);
 const char *pagehint_volatile_phase(void);
-const char *pagehint_refusal_name(enum pagehint_refusal refusal);
 
 /* module/commit.c */
+const char *pagehint_refusal_name(enum pagehint_refusal refusal);
 enum pagehint_refusal pagehint_volatile_commit(unsigned long pfn);
 enum pagehint_refusal pagehint_volatile_refuses_mapped(struct folio *folio);
 struct folio *pagehint_folio_get(unsigned long pfn);
