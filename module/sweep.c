@@ -100,6 +100,18 @@ static enum pagehint_kept make_stable(struct folio *folio)
 }
 
 /*
+ * Taken out of use for good, by a machine check: truncated out of the page cache, off the
+ * LRU, and held, so that it is never free.
+ */
+static bool is_out_of_use(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return page && PageHWPoison(page) && !READ_ONCE(page->mapping) && !PageLRU(page) &&
+	       !pagehint_left_out("sweep_poisoned");
+}
+
+/*
  * Before @deadline, waits for who has it frozen or isolated: it is being freed, split
  * or moved, which is not for long. What can still not be held then was not made
  * volatile by us: false.
@@ -117,6 +129,9 @@ static bool sweep_frame(unsigned long pfn, unsigned long deadline)
 			folio_put(folio);
 			if (kept != PAGEHINT_WAS_STABLE)
 				continue;
+		} else if (is_out_of_use(pfn)) {
+			pagehint_state_release(byte, 1);
+			return true;
 		}
 		if (time_after(jiffies, deadline)) {
 			pagehint_state_release(byte, 1);

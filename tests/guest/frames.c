@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * frames: memory whose place in the machine is known, so that a crash kernel
- * can look for it.
+ * can look for it, or an error be injected there.
  *
  *   frames hold LIST MIB KEY	fill locked memory with a pattern of KEY and of
  *				each frame's address, write the addresses to
  *				LIST, then a line `last`, and stay for ever
  *   frames vmcore LIST KEY	verify the frames of LIST in /proc/vmcore
+ *   frames file FILE PAGES	print the addresses of its first pages in the page cache
  *
  * Exit status: 0, or 1 if any word was wrong, or 2 if it could not run.
  */
@@ -71,6 +72,24 @@ static void hold(const char *list, size_t bytes, uint64_t key)
 		pause();
 }
 
+static int print_file(const char *file, size_t nr)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	const volatile uint8_t *memory;
+
+	if (fd < 0 || pagemap < 0)
+		die(fd < 0 ? file : "/proc/self/pagemap");
+	memory = mmap(NULL, nr * PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		die("mmap");
+	for (size_t at = 0; at < nr * PAGE_BYTES; at += PAGE_BYTES) {
+		(void)memory[at];
+		printf("%#" PRIx64 "\n", address_of(pagemap, (const void *)(memory + at)));
+	}
+	return 0;
+}
+
 /* The offset of a physical address in an ELF core, or -1 */
 static off_t offset_of(const Elf64_Phdr *segments, unsigned int nr, uint64_t address)
 {
@@ -123,6 +142,8 @@ int main(int argc, char **argv)
 		     strtoul(argv[4], NULL, 0));
 	if (argc == 4 && !strcmp(argv[1], "vmcore"))
 		return check_vmcore(argv[2], strtoul(argv[3], NULL, 0));
-	fprintf(stderr, "usage: frames hold LIST MIB KEY | vmcore LIST KEY\n");
+	if (argc == 4 && !strcmp(argv[1], "file"))
+		return print_file(argv[2], strtoul(argv[3], NULL, 0));
+	fprintf(stderr, "usage: frames hold LIST MIB KEY | vmcore LIST KEY | file FILE PAGES\n");
 	return 2;
 }
