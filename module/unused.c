@@ -3,7 +3,7 @@
  * Free memory as unused frames: starting (attach, self-test, scan of what is
  * already free), the out-of-line half of the events, stopping.
  *
- * Lock order: control_mutex (main.c) > scan_mutex > zone->lock;
+ * Lock order: control_mutex (control.c) > scan_mutex > zone->lock;
  * tracepoints_mutex (of the kernel) and control_mutex > fast_mutex. scan_mutex is
  * apart because memory offlining takes it while it holds the hotplug locks,
  * under which control_mutex attaches hooks.

@@ -22,6 +22,10 @@
  *
  * A probe turns one event into one call of module/ and decides nothing, but for
  * the inline screen: a folio that is stable and uptodate passes.
+ *
+ * Context: as above; the candidates' is any, with any locks of others held. No lock is
+ * taken or waited for here, but the folio locks that eviction tries, where the caller may
+ * sleep (module/evict.c), and the one that use_found() is handed.
  */
 #include <pagehint/log.h>
 

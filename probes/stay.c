@@ -14,6 +14,9 @@
  *
  * Attached only while folios may stay volatile. The getters of page cache are in
  * probes/page_cache.c.
+ *
+ * Lock order: mmap_lock, which may be held > folio lock, waited for where a page fault
+ * would; nothing under a page table's lock.
  */
 #include <linux/mm.h>
 #include <linux/preempt.h>

@@ -62,11 +62,7 @@
 	static_assert(PAGEHINT_STABLE == 0);				\
 	static_assert(offsetof(struct pagehint_table, bytes) == 0);	\
 	void entry(void);						\
-	asm(".pushsection .text\n"					\
-	    ".balign 16\n"						\
-	    ".type " #entry ", @function\n"				\
-	    #entry ":\n"						\
-	    "	" ASM_ENDBR						\
+	asm(PAGEHINT_ASM_BEGIN(entry)					\
 	    "	push " PAGEHINT_FAULT_AROUND_XAS "\n"			\
 	    "	push " PAGEHINT_FAULT_AROUND_END "\n"			\
 	    "	call " STATIC_CALL_TRAMP_STR(original) "\n"		\
@@ -91,8 +87,7 @@
 	    "	mov (%rsp), %rdx\n"					\
 	    "	call " #again "\n"					\
 	    "	jmp 2b\n"						\
-	    ".size " #entry ", . - " #entry "\n"			\
-	    ".popsection\n")
+	    PAGEHINT_ASM_END(entry))
 
 #else
 

@@ -72,6 +72,22 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 #endif
 }
 
+/* Around a function in assembly that a direct call goes to. Aligned: see above. */
+#ifdef CONFIG_X86_64
+#define PAGEHINT_LANDING	ASM_ENDBR
+#else
+#define PAGEHINT_LANDING	""
+#endif
+#define PAGEHINT_ASM_BEGIN(entry)					\
+	    ".pushsection .text\n"					\
+	    ".balign 16\n"						\
+	    ".type " #entry ", @function\n"				\
+	    #entry ":\n"						\
+	    "	" PAGEHINT_LANDING "\n"
+#define PAGEHINT_ASM_END(entry)						\
+	    ".size " #entry ", . - " #entry "\n"			\
+	    ".popsection\n"
+
 /*
  * What a direct call has to go to for @function to run in the place of the
  * function that the site is in: the return address into that one comes off the
@@ -80,15 +96,10 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 #ifdef CONFIG_X86_64
 #define PAGEHINT_DIRECT_ENTRY(entry, function)				\
 	void entry(void);						\
-	asm(".pushsection .text\n"					\
-	    ".balign 16\n"						\
-	    ".type " #entry ", @function\n"				\
-	    #entry ":\n"						\
-	    "	" ASM_ENDBR						\
+	asm(PAGEHINT_ASM_BEGIN(entry)					\
 	    "	addq $8, %rsp\n"					\
 	    "	jmp " #function "\n"					\
-	    ".size " #entry ", . - " #entry "\n"			\
-	    ".popsection\n");						\
+	    PAGEHINT_ASM_END(entry));					\
 	STACK_FRAME_NON_STANDARD(entry)
 #elif defined(CONFIG_S390)
 /* There a site does not call, it goes to @entry with its caller's return address. */
@@ -104,33 +115,24 @@ static inline int pagehint_direct_unregister(struct ftrace_ops *ops,
 #ifdef CONFIG_X86_64
 #define PAGEHINT_DIRECT_FLAG_STUB(entry, flag)				\
 	void entry(void);						\
-	asm(".pushsection .text\n"					\
-	    ".balign 16\n"						\
-	    ".type " #entry ", @function\n"				\
-	    #entry ":\n"						\
-	    "	" ASM_ENDBR						\
+	asm(PAGEHINT_ASM_BEGIN(entry)					\
 	    "	cmpl $0, " #flag "(%rip)\n"				\
 	    "	jne 1f\n"						\
 	    "	movl $1, " #flag "(%rip)\n"				\
 	    "1:	" ASM_RET						\
-	    ".size " #entry ", . - " #entry "\n"			\
-	    ".popsection\n")
+	    PAGEHINT_ASM_END(entry))
 #elif defined(CONFIG_S390)
 /* %r0 is where the function goes on, %r1 is free. */
 #define PAGEHINT_DIRECT_FLAG_STUB(entry, flag)				\
 	void entry(void);						\
-	asm(".pushsection .text\n"					\
-	    ".balign 16\n"						\
-	    ".type " #entry ", @function\n"				\
-	    #entry ":\n"						\
+	asm(PAGEHINT_ASM_BEGIN(entry)					\
 	    "	larl	%r1, " #flag "\n"				\
 	    "	chsi	0(%r1), 0\n"					\
 	    "	jne	1f\n"						\
 	    "	mvhi	0(%r1), 1\n"					\
 	    "1:	lgr	%r1, %r0\n"					\
 	    "	br	%r1\n"						\
-	    ".size " #entry ", . - " #entry "\n"			\
-	    ".popsection\n")
+	    PAGEHINT_ASM_END(entry))
 #endif
 
 #endif /* _PAGEHINT_COMPAT_FTRACE_H */

@@ -103,7 +103,7 @@ bool pagehint_teller_may_isolate(unsigned long pfn, unsigned int order);
 int pagehint_own_table_open(char *why);
 void pagehint_own_table_close(void);
 
-/* Parameters of single backends, set by main.c. */
+/* Parameters of single backends, set by module/parameters.c. */
 extern char *pagehint_shm_device;
 extern unsigned int pagehint_loop_pause_us;
 extern unsigned int pagehint_loop_hold_us;

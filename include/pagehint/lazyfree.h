@@ -19,7 +19,7 @@ void pagehint_lazyfree_round(void);
 bool pagehint_lazyfree_may_go(struct folio *folio);
 bool pagehint_lazyfree_free(struct folio *folio);
 
-/* Parameter, set by main.c. */
+/* Parameter, set by module/parameters.c. */
 extern bool pagehint_lazyfree;
 
 /**

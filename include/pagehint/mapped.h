@@ -20,7 +20,7 @@ void pagehint_mapped_round(bool (*look)(unsigned long pfn), bool (*stopping)(voi
 void pagehint_mapped_end(void);
 void pagehint_try_to_unmap(struct folio *folio);
 
-/* Parameters, set by main.c. */
+/* Parameters, set by module/parameters.c. */
 extern bool pagehint_mapped;
 extern unsigned int pagehint_mapped_period_ms;
 

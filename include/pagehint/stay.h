@@ -20,7 +20,7 @@
 
 struct seq_file;
 
-/* Parameter, set by main.c. */
+/* Parameter, set by module/parameters.c. */
 extern bool pagehint_mapped_volatile;
 
 #ifdef CONFIG_S390
