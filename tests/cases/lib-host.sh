@@ -57,14 +57,14 @@ lease_ended()
 # the test build, without that hook or rule.
 guest_load()
 {
-	vm_run -t 60 "modctl load /modules/pagehint${left_out:+-test}.ko" \
+	vm_run "modctl load /modules/pagehint${left_out:+-test}.ko" \
 		"${left_out:+leave_out=$left_out} $*" || fail "the module was refused"
-	wait_until 30 "a lease" lease_in_force
+	wait_until 100 "a lease" lease_in_force
 }
 
 guest_unload()
 {
-	vm_run -t 120 "modctl unload pagehint" || fail "the module does not unload"
+	vm_run "modctl unload pagehint" || fail "the module does not unload"
 }
 
 guest_counter()
@@ -114,9 +114,9 @@ dropped_more()
 # drops_go_on TEXT [VM]: there is a lease, and the load's frames are dropped under it
 drops_go_on()
 {
-	wait_until 60 "a lease $1" lease_in_force "${2:-test}"
+	wait_until 100 "a lease $1" lease_in_force "${2:-test}"
 	dropped_before=$(daemon_figure pagehintd_dropped_frames_total "${2:-}")
-	wait_until 60 "drops $1" dropped_more "${2:-}"
+	wait_until 100 "drops $1" dropped_more "${2:-}"
 }
 
 # Nothing that the host did is left on any frame, now that no host is there.
@@ -155,9 +155,9 @@ daemon_start_stalled()
 	while :; do
 		daemon_start --program "$build/host/pagehintd-test" --unused-age 0 \
 			"--test-stall=${1:-claimed}:$((RANDOM % 60 + 1))"
-		wait_until 30 "a worker" daemon_find_worker
+		wait_until 100 "a worker" daemon_find_worker
 		kill -STOP "$daemon_pid"	# it would replace the worker after a second
-		wait_until 60 "the worker's stop (${1:-claimed})" \
+		wait_until 100 "the worker's stop (${1:-claimed})" \
 			pid_state "$daemon_worker" T
 		busy=$(busy_frames)
 		[ "$busy" = 0 ] || break

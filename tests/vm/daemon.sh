@@ -49,7 +49,7 @@ daemon_stop()
 	local status=0
 
 	kill -TERM "$daemon_pid"
-	pid_gone "$daemon_pid" 15 || { echo "pagehintd does not end on SIGTERM"; return 1; }
+	pid_gone "$daemon_pid" 100 || { echo "pagehintd does not end on SIGTERM"; return 1; }
 	wait "$daemon_pid" || status=$?
 	daemon_pid=
 	return $status
@@ -92,6 +92,6 @@ daemon_kill_all()
 {
 	kill -KILL "$daemon_pid" "$daemon_worker" 2>/dev/null || :
 	wait "$daemon_pid" 2>/dev/null || :
-	pid_gone "$daemon_worker" 15 || { echo "worker $daemon_worker does not end"; return 1; }
+	pid_gone "$daemon_worker" 100 || { echo "worker $daemon_worker does not end"; return 1; }
 	daemon_pid=
 }

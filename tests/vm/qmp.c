@@ -8,7 +8,7 @@
  *   qmp [-t SECONDS] -e EVENT SOCKET [COMMAND [ARGUMENTS]]
  *	The same, then wait for EVENT and print it.
  *
- * Exit status 2: no connection, or no answer within SECONDS (default 30).
+ * Exit status 2: no connection, or no answer within SECONDS (default 100).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -76,7 +76,7 @@ static int execute(FILE *stream, const char *command, const char *arguments)
 int main(int argc, char **argv)
 {
 	const char *event = NULL;
-	long seconds = 30;
+	long seconds = 100;
 	FILE *stream;
 	int option;
 

@@ -62,7 +62,7 @@ vm_defaults()
 	vm_reset="exit"
 	vm_args=()
 	vm_slowdown=1
-	vm_boot_seconds=120
+	vm_boot_seconds=300
 	vm_program=
 	vm_excuses=()
 	vm_swap=0
@@ -356,7 +356,7 @@ vm_wait_boot()
 
 vm_run()
 {
-	local seconds=60 deadline
+	local seconds=200 deadline
 
 	if [ "$1" = -t ]; then
 		seconds=$2
@@ -388,9 +388,9 @@ vm_qmp()
 # the kernel printed before it is there too.
 vm_console_sync()
 {
-	local tries=50 mark
+	local tries=1000 mark
 
-	vm_run -t 30 true || return
+	vm_run true || return
 	mark="agent: end $BASHPID.$vm_serial "
 	until tail -c "+$((vm_console_seen + 1))" "$vm_console" | grep -q -F "$mark"; do
 		tries=$((tries - 1))
