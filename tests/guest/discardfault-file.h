@@ -27,7 +27,7 @@
 
 #define PAGES		16U	/* what fault-around maps at once */
 #define KEY		7
-#define PATIENCE_S	60.0
+#define PATIENCE_S	100.0
 
 #define ESSA_STATE	0x0f
 #define ESSA_VOLATILE_GONE	0x0f

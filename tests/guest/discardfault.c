@@ -31,7 +31,7 @@
 /* The counters of a recovery come after the access that did not wait for it. */
 static void expect(unsigned int which, unsigned long long least)
 {
-	double end = now() + 10;
+	double end = now() + PATIENCE_S;
 
 	while (since(which) < least && now() < end)
 		pause_ms(20);
@@ -127,7 +127,7 @@ static void to_user_atomic(void)
 {
 	drop();
 	for (unsigned int i = 0; i < PAGES; i++) {
-		double end = now() + 10;
+		double end = now() + PATIENCE_S;
 		struct discardfault fault;
 
 		page[0] = 0;
