@@ -104,14 +104,31 @@ static void stop(struct load *load, uint64_t *kept, uint64_t *discarded)
 	munmap(load->memory, BYTES);
 }
 
-void test_unload(unsigned int scale)
+/* Has it had so many of both answers by now? It may go on for so long until it has. */
+#define PATIENCE_S	100
+
+static bool has_seen(const struct load *load, uint64_t least)
 {
 	uint64_t kept = 0, discarded = 0;
-	unsigned int rounds = 5 * scale;
+
+	for (unsigned int i = 0; i < NR; i++) {
+		const volatile struct orders *orders = load->machine.vcpus[i].orders;
+
+		kept += orders->kept;
+		discarded += orders->discarded;
+	}
+	return kept >= least && discarded >= least;
+}
+
+void test_unload(unsigned int scale)
+{
+	const double deadline = now() + PATIENCE_S;
+	uint64_t kept = 0, discarded = 0;
+	unsigned int rounds = 5 * scale, i;
 	struct load load;
 
 	start(&load);
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (i = 0; i < rounds || (!has_seen(&load, 1) && now() < deadline); i++) {
 		uint64_t done = load.machine.vcpus[0].orders->done;
 
 		/* At another moment of the calls each time */
@@ -122,14 +139,19 @@ void test_unload(unsigned int scale)
 	}
 	stop(&load, &kept, &discarded);
 	printf("loaded %u times under %u vCPUs: %llu times kept, %llu discarded, no word wrong\n",
-	       rounds, NR, (unsigned long long)kept, (unsigned long long)discarded);
+	       i, NR, (unsigned long long)kept, (unsigned long long)discarded);
 	check(kept && discarded, "not all answers were seen");
+}
+
+static bool has_stormed(const struct load *load)
+{
+	return has_seen(load, 100) && counter("nr_dropped_volatile") >= 1000;
 }
 
 /* Reclaim in the middle of it all: with the test build it asks for so many, and at once. */
 void test_storm(unsigned int scale)
 {
-	const double end = now() + 20 * scale;
+	const double end = now() + 20 * scale, deadline = end + PATIENCE_S;
 	uint64_t kept = 0, discarded = 0, dropped, cookie, nr = 0;
 	struct load load;
 
@@ -142,9 +164,10 @@ void test_storm(unsigned int scale)
 		set_storm(&load.machine.vcpus[i], i);
 		vcpu_start(&load.machine.vcpus[i]);
 	}
-	for (; now() < end; nr++) {
+	while (now() < end || (now() < deadline && !has_stormed(&load))) {
 		set_parameter("ask", "64");
 		usleep(1000);
+		nr++;
 	}
 	dropped = counter("nr_dropped_volatile");
 	for (unsigned int i = 0; i < NR; i++)

@@ -43,17 +43,20 @@ static void close_vm(struct vm *vm)
 	munmap(vm->memory, vm->bytes);
 }
 
-/* Reclaim, until it has come by so often */
-static void reclaim_until(const char *name, uint64_t least)
+/* Reclaim, until it has come by so often; returns a moment at which it had not */
+static double reclaim_until(const char *name, uint64_t least)
 {
-	const double deadline = now() + 60;
+	const double deadline = now() + 180;
+	double before;
 
 	do {
-		check(now() < deadline, "%s: expected %llu in a minute, found %llu", name,
+		before = now();
+		check(now() < deadline, "%s: expected %llu in three minutes, found %llu", name,
 		      (unsigned long long)least, (unsigned long long)counter(name));
 		reclaim_slab();
 		usleep(20000);
 	} while (counter(name) < least);
+	return before;
 }
 
 /* A guest that is stopped may be about to be reset: its memory is the VMM's. */
@@ -64,8 +67,8 @@ void test_paused(unsigned int scale)
 	(void)scale;
 	open_vm(&vm, BYTES);
 	call_volatile(vm.machine.vcpus, vm.cookie, GPA, PAGES);
-	for (double deadline = now() + 60; counter("nr_reclaim_not_now") < 5;) {
-		check(now() < deadline, "reclaim did not come by in a minute");
+	for (double deadline = now() + 180; counter("nr_reclaim_not_now") < 5;) {
+		check(now() < deadline, "reclaim did not come by in three minutes");
 		reclaim_slab();
 		usleep(20000);
 		check(!counter("nr_dropped_volatile") &&
@@ -100,21 +103,26 @@ void test_left_alone(unsigned int scale)
 		call_volatile(vm.machine.vcpus, vm.cookie, GPA + 2 * i * PAGE_BYTES, 1);
 	check(!mlock(locked, PAGE_BYTES), "mlock: %m");
 	vcpu_start(&vm.machine.vcpus[1]);
-	reclaim_until("nr_refused_pinned", 64);
-	start = now();
+	start = reclaim_until("nr_refused_pinned", 64);
 	/* Who asked at that very moment is heard. */
-	usleep(200000);
-	attempts = counter("nr_refused_pinned");
-	while (now() < start + 4) {
+	do {
+		attempts = counter("nr_refused_pinned");
+		usleep(200000);
+	} while (counter("nr_refused_pinned") != attempts);
+	for (double end = now() + 4; now() < end;) {
+		uint64_t found;
+
 		reclaim_slab();
-		check(counter("nr_refused_pinned") == attempts,
-		      "left alone after %llu attempts: found %llu",
-		      (unsigned long long)attempts,
-		      (unsigned long long)counter("nr_refused_pinned"));
+		found = counter("nr_refused_pinned");
+		/* On a slow machine the 10 seconds may be over. */
+		if (now() >= start + 10)
+			break;
+		check(found == attempts, "left alone after %llu attempts: found %llu",
+		      (unsigned long long)attempts, (unsigned long long)found);
 	}
 	check(!munlock(locked, PAGE_BYTES), "munlock: %m");
 	reclaim_volatile(SPOTS);
-	check(now() >= start + 8, "expected it to be left alone for 10 seconds, found %.1f",
+	check(now() >= start + 9.9, "expected it to be left alone for 10 seconds, found %.1f",
 	      now() - start);
 	vcpu_stop(&vm.machine.vcpus[1]);
 	check(resident_kib(vm.memory, BYTES) == (PAGES - SPOTS) * 4, "%zu KiB resident",
@@ -152,12 +160,12 @@ void test_coldest(unsigned int scale)
 	for (unsigned int i = 0; i < 2; i++)
 		vcpu_start(&vms[i].machine.vcpus[1]);
 	for (unsigned int i = 0; i < nr; i++) {
-		const double deadline = now() + 60;
+		const double deadline = now() + 180;
 
 		set_parameter("ask", "512");
 		while (counter_of(0, "nr_dropped_volatile") +
 		       counter_of(1, "nr_dropped_volatile") < (i + 1) * PAGES) {
-			check(now() < deadline, "512 frames were not dropped in a minute");
+			check(now() < deadline, "512 frames were not dropped in three minutes");
 			usleep(1000);
 		}
 		for (unsigned int j = 0; j < nr; j++) {
@@ -207,7 +215,7 @@ void test_unload_drop(unsigned int scale)
 		vcpu_start(&vm.machine.vcpus[1]);
 		set_parameter("ask", "512");
 		/* It is in its pause. */
-		usleep(200000);
+		usleep(2000000);
 		check(counter("wanted") == PAGES && !counter("nr_dropped_volatile"),
 		      "reclaim is not where it should be");
 		check(!pthread_create(&thread, NULL, unload, NULL), "pthread_create: %m");
@@ -241,7 +249,7 @@ void test_reset_drop(unsigned int scale)
 	struct vm vm;
 
 	module_unload();
-	module_load_test("pause_at=drop pause_ms=2000");
+	module_load_test("pause_at=drop pause_ms=4000");
 	for (i = 0; i < 2 * scale; i++) {
 		struct vcpu *vcpus;
 
@@ -250,7 +258,7 @@ void test_reset_drop(unsigned int scale)
 		call_volatile(vcpus, vm.cookie, GPA, 4 * PAGES);
 		vcpu_start(&vcpus[1]);
 		set_parameter("ask", "2048");
-		usleep(200000);
+		usleep(1000000);
 		check(counter("wanted") == 4 * PAGES && !counter("nr_dropped_volatile"),
 		      "reclaim is not where it should be");
 		vcpu_stop(&vcpus[1]);
@@ -260,7 +268,7 @@ void test_reset_drop(unsigned int scale)
 		for (size_t j = 0; j < bytes; j += 8)
 			*(uint64_t *)(vm.memory + j) = pattern(GPA + j, 2);
 		/* It asks the vCPU for this and that, while reclaim goes on. */
-		for (double end = now() + 4; now() < end;) {
+		for (double end = now() + 8; now() < end;) {
 			struct kvm_regs regs;
 
 			check(!ioctl(vcpus[1].fd, KVM_GET_REGS, &regs), "KVM_GET_REGS: %m");

@@ -34,10 +34,10 @@ void vcpu_stop(struct vcpu *vcpu)
 /* Until it went through its orders so many times, since its start */
 void vcpu_wait_rounds(struct vcpu *vcpu, uint64_t rounds)
 {
-	const double deadline = now() + 120;
+	const double deadline = now() + 360;
 
 	while (*(volatile uint64_t *)&vcpu->orders->done < rounds) {
-		check(now() < deadline, "a vCPU did not get to round %llu in two minutes",
+		check(now() < deadline, "a vCPU did not get to round %llu in six minutes",
 		      (unsigned long long)rounds);
 		usleep(1000);
 	}
@@ -63,11 +63,11 @@ void reclaim_slab(void)
  */
 void reclaim_volatile(uint64_t frames)
 {
-	const double deadline = now() + 60;
+	const double deadline = now() + 180;
 
 	while (counter("nr_dropped_volatile") < frames) {
 		check(now() < deadline,
-		      "of %llu volatile frames only %llu were dropped in a minute",
+		      "of %llu volatile frames only %llu were dropped in three minutes",
 		      (unsigned long long)frames,
 		      (unsigned long long)counter("nr_dropped_volatile"));
 		reclaim_slab();

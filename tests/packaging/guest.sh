@@ -45,10 +45,10 @@ remove_file()
 {
 	local before
 
-	until_true 60 "memory that was free at boot back" settled
+	until_true 200 "memory that was free at boot back" settled
 	guest "dd if=/dev/zero of=/tmp/file bs=1M count=128 2>/dev/null"
 	before=$(host_mib)
 	guest "rm /tmp/file"
-	until_true 60 "122 of 128 MiB back, from $before MiB" below_mib $((before - 121))
+	until_true 200 "122 of 128 MiB back, from $before MiB" below_mib $((before - 121))
 	returned=$((before - $(host_mib)))
 }

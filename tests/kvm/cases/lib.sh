@@ -108,7 +108,7 @@ told()
 
 until_told()
 {
-	until_true 90 "$1 volatile frames at the host" told "$1"
+	until_true 200 "$1 volatile frames at the host" told "$1"
 }
 
 # A counter of L2, once it has been the same for a second
