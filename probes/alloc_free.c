@@ -54,12 +54,7 @@ static unsigned long no_bulk(PAGEHINT_BULK_PROTO)
 	return 0;
 }
 
-PAGEHINT_CALL_DEFINE(original_bulk, no_bulk);
-
-static void set_original_bulk(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_bulk, address);
-}
+PAGEHINT_ORIGINAL(bulk, no_bulk)
 
 /*
  * May sleep inside the original, but only before it has taken a frame without
@@ -94,12 +89,7 @@ static int no_isolate(struct page *page, unsigned int order)
 	return 0;
 }
 
-PAGEHINT_CALL_DEFINE(original_isolate, no_isolate);
-
-static void set_original_isolate(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_isolate, address);
-}
+PAGEHINT_ORIGINAL(isolate, no_isolate)
 
 /* Under zone->lock with interrupts off: the block cannot be seen before this. */
 static noinline __used int wrap_isolate(struct page *page, unsigned int order)
@@ -126,12 +116,7 @@ static struct folio *no_compaction(PAGEHINT_COMPACTION_PROTO)
 	return NULL;
 }
 
-PAGEHINT_CALL_DEFINE(original_compaction, no_compaction);
-
-static void set_original_compaction(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_compaction, address);
-}
+PAGEHINT_ORIGINAL(compaction, no_compaction)
 
 /*
  * The block is of a list of the caller's, so nobody else sees it before this. The
@@ -152,10 +137,7 @@ static noinline __used struct folio *wrap_compaction(PAGEHINT_COMPACTION_PROTO)
 
 PAGEHINT_DIRECT_ENTRY(direct_compaction, wrap_compaction);
 
-static u64 calls_compaction(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_COMPACTION);
-}
+PAGEHINT_CALLS(compaction, PAGEHINT_CALLS_COMPACTION)
 
 #endif /* PAGEHINT_COMPACTION_TARGET */
 
@@ -185,20 +167,9 @@ static u64 calls_free(void)
 	       pagehint_counter_sum(PAGEHINT_FREED_BLOCKS);
 }
 
-static u64 calls_bulk(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_BULK);
-}
-
-static u64 calls_isolate(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_ISOLATE);
-}
-
-static u64 calls_putback(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_PUTBACK);
-}
+PAGEHINT_CALLS(bulk, PAGEHINT_CALLS_BULK)
+PAGEHINT_CALLS(isolate, PAGEHINT_CALLS_ISOLATE)
+PAGEHINT_CALLS(putback, PAGEHINT_CALLS_PUTBACK)
 
 struct pagehint_hook pagehint_unused_hooks[] = {
 	{

@@ -26,12 +26,7 @@ static void no_trap(struct pt_regs *regs)
 {
 }
 
-PAGEHINT_CALL_DEFINE(original_trap, no_trap);
-
-static void set_original_trap(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_trap, address);
-}
+PAGEHINT_ORIGINAL(trap, no_trap)
 
 /* Inside: a task may wait for the disk in here. */
 static noinline __used void wrap_trap(struct pt_regs *regs)
@@ -47,10 +42,7 @@ static noinline __used void wrap_trap(struct pt_regs *regs)
 
 PAGEHINT_DIRECT_ENTRY(direct_trap, wrap_trap);
 
-static u64 calls_faults(void)
-{
-	return pagehint_counter_sum(PAGEHINT_DISCARD_FAULTS);
-}
+PAGEHINT_CALLS(faults, PAGEHINT_DISCARD_FAULTS)
 
 static struct pagehint_hook hooks[] = {
 	{

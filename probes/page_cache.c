@@ -59,12 +59,7 @@ static struct folio *no_folio(PAGEHINT_GET_FOLIO_PROTO)
 	return NULL;
 }
 
-PAGEHINT_CALL_DEFINE(original_get_folio, no_folio);
-
-static void set_original_get_folio(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_get_folio, address);
-}
+PAGEHINT_ORIGINAL(get_folio, no_folio)
 
 /* filemap_fault(), where that calls the original itself. */
 static unsigned long fault_begin, fault_size;
@@ -146,12 +141,7 @@ static void no_batch(PAGEHINT_READ_BATCH_PROTO)
 {
 }
 
-PAGEHINT_CALL_DEFINE(original_read_batch, no_batch);
-
-static void set_original_read_batch(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_read_batch, address);
-}
+PAGEHINT_ORIGINAL(read_batch, no_batch)
 
 static noinline void settle(struct address_space *mapping, struct folio_batch *fbatch)
 {
@@ -280,12 +270,7 @@ static vm_fault_t no_fault(struct vm_fault *vmf)
 	return VM_FAULT_SIGBUS;
 }
 
-PAGEHINT_CALL_DEFINE(original_fault, no_fault);
-
-static void set_original_fault(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_fault, address);
-}
+PAGEHINT_ORIGINAL(fault, no_fault)
 
 static noinline __used vm_fault_t wrap_fault(struct vm_fault *vmf)
 {
@@ -365,13 +350,7 @@ static void notrace probe_split(unsigned long ip, unsigned long parent_ip,
 		pagehint_candidate(pfn);
 }
 
-#define CALLS(name, counter)						\
-static u64 __maybe_unused calls_##name(void)				\
-{									\
-	return pagehint_counter_sum(counter);				\
-}
-
-CALLS(settle, PAGEHINT_CALLS_SETTLE)
+PAGEHINT_CALLS(settle, PAGEHINT_CALLS_SETTLE)
 
 static u64 calls_kept(void)
 {
@@ -379,14 +358,14 @@ static u64 calls_kept(void)
 	       pagehint_counter_sum(PAGEHINT_VOLATILE_DISCARDED);
 }
 
-CALLS(copy, PAGEHINT_CALLS_COPY)
-CALLS(fault, PAGEHINT_CALLS_FAULT)
-CALLS(written, PAGEHINT_CALLS_WRITTEN)
-CALLS(unmap, PAGEHINT_CALLS_UNMAP)
-CALLS(lazyfree, PAGEHINT_CALLS_LAZYFREE)
-CALLS(split, PAGEHINT_CALLS_SPLIT)
-CALLS(candidates, PAGEHINT_CANDIDATES)
-CALLS(freed, PAGEHINT_VOLATILE_FREED)
+PAGEHINT_CALLS(copy, PAGEHINT_CALLS_COPY)
+PAGEHINT_CALLS(fault, PAGEHINT_CALLS_FAULT)
+PAGEHINT_CALLS(written, PAGEHINT_CALLS_WRITTEN)
+PAGEHINT_CALLS(unmap, PAGEHINT_CALLS_UNMAP)
+PAGEHINT_CALLS(lazyfree, PAGEHINT_CALLS_LAZYFREE)
+PAGEHINT_CALLS(split, PAGEHINT_CALLS_SPLIT)
+PAGEHINT_CALLS(candidates, PAGEHINT_CANDIDATES)
+PAGEHINT_CALLS(freed, PAGEHINT_VOLATILE_FREED)
 
 struct pagehint_hook pagehint_volatile_hooks[] = {
 	{

@@ -42,12 +42,7 @@ static int no_read(PAGEHINT_READ_IN_PROTO)
 	return -EIO;
 }
 
-PAGEHINT_CALL_DEFINE(original_read_in, no_read);
-
-static void set_original_read_in(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_read_in, address);
-}
+PAGEHINT_ORIGINAL(read_in, no_read)
 
 /* A device must not meet a frame that is volatile, nor a user one that is half read. */
 static noinline __used int wrap_read_in(PAGEHINT_READ_IN_PROTO)
@@ -75,12 +70,7 @@ static vm_fault_t no_write(struct vm_fault *vmf)
 	return VM_FAULT_SIGBUS;
 }
 
-PAGEHINT_CALL_DEFINE(original_write, no_write);
-
-static void set_original_write(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_write, address);
-}
+PAGEHINT_ORIGINAL(write, no_write)
 
 /* The entry's page, if it is volatile. The page table's lock keeps the entry. */
 static struct page *volatile_page(pte_t pte)
@@ -136,18 +126,8 @@ static long no_gup(PAGEHINT_GUP_PROTO)
 	return -EFAULT;
 }
 
-PAGEHINT_CALL_DEFINE(original_gup_fast, no_gup_fast);
-PAGEHINT_CALL_DEFINE(original_gup, no_gup);
-
-static void set_original_gup_fast(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_gup_fast, address);
-}
-
-static void set_original_gup(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_gup, address);
-}
+PAGEHINT_ORIGINAL(gup_fast, no_gup_fast)
+PAGEHINT_ORIGINAL(gup, no_gup)
 
 static void put_pages(struct page **pages, long nr, unsigned int gup_flags)
 {
@@ -285,12 +265,7 @@ static int no_move(PAGEHINT_MOVE_PROTO)
 	return -EAGAIN;
 }
 
-PAGEHINT_CALL_DEFINE(original_move, no_move);
-
-static void set_original_move(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_move, address);
-}
+PAGEHINT_ORIGINAL(move, no_move)
 
 /*
  * A copy would be of nothing, and the entries that were taken out would lead to it. So
@@ -315,18 +290,12 @@ PAGEHINT_DIRECT_ENTRY(direct_move, wrap_move);
 
 /* ------------------------------------------------------------------------ */
 
-#define CALLS(name, counter)						\
-static u64 calls_##name(void)						\
-{									\
-	return pagehint_counter_sum(counter);				\
-}
-
-CALLS(read_in, PAGEHINT_STAY_READ_IN)
-CALLS(writes, PAGEHINT_STAY_WRITES)
-CALLS(gup, PAGEHINT_STAY_GUP)
-CALLS(mlocks, PAGEHINT_STAY_MLOCKS)
-CALLS(isolated, PAGEHINT_STAY_ISOLATED)
-CALLS(moves, PAGEHINT_STAY_MOVES)
+PAGEHINT_CALLS(read_in, PAGEHINT_STAY_READ_IN)
+PAGEHINT_CALLS(writes, PAGEHINT_STAY_WRITES)
+PAGEHINT_CALLS(gup, PAGEHINT_STAY_GUP)
+PAGEHINT_CALLS(mlocks, PAGEHINT_STAY_MLOCKS)
+PAGEHINT_CALLS(isolated, PAGEHINT_STAY_ISOLATED)
+PAGEHINT_CALLS(moves, PAGEHINT_STAY_MOVES)
 
 #define GUP	0	/* which of them */
 

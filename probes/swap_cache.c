@@ -32,12 +32,7 @@ static struct folio *no_folio(PAGEHINT_SWAP_GET_PROTO)
 	return NULL;
 }
 
-PAGEHINT_CALL_DEFINE(original_get, no_folio);
-
-static void set_original_get(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_get, address);
-}
+PAGEHINT_ORIGINAL(get, no_folio)
 
 static noinline __used struct folio *wrap_get(PAGEHINT_SWAP_GET_PROTO)
 {
@@ -124,12 +119,7 @@ static int no_move(PAGEHINT_SWAP_MOVE_PROTO)
 	return -EAGAIN;
 }
 
-PAGEHINT_CALL_DEFINE(original_move, no_move);
-
-static void set_original_move(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_move, address);
-}
+PAGEHINT_ORIGINAL(move, no_move)
 
 /*
  * Of page cache, too: that is stable by now, as the hook at its entry saw to it. The caller
@@ -148,25 +138,10 @@ static noinline __used int wrap_move(PAGEHINT_SWAP_MOVE_PROTO)
 
 PAGEHINT_DIRECT_ENTRY(direct_move, wrap_move);
 
-static u64 calls_get(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SWAP_GET);
-}
-
-static u64 calls_in(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SWAP_IN);
-}
-
-static u64 calls_cluster(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SWAP_CLUSTER);
-}
-
-static u64 calls_move(void)
-{
-	return pagehint_counter_sum(PAGEHINT_CALLS_SWAP_MOVE);
-}
+PAGEHINT_CALLS(get, PAGEHINT_CALLS_SWAP_GET)
+PAGEHINT_CALLS(in, PAGEHINT_CALLS_SWAP_IN)
+PAGEHINT_CALLS(cluster, PAGEHINT_CALLS_SWAP_CLUSTER)
+PAGEHINT_CALLS(move, PAGEHINT_CALLS_SWAP_MOVE)
 
 static struct pagehint_hook hooks[] = {
 	{

@@ -17,6 +17,7 @@
 #include <linux/seq_file.h>
 #include <linux/tracepoint.h>
 
+#include <compat/call.h>
 #include <pagehint/checks.h>
 #include <pagehint/stats.h>
 
@@ -128,6 +129,25 @@ static __always_inline void pagehint_wrapper_enter(enum pagehint_inside where)
 static __always_inline void pagehint_wrapper_exit(enum pagehint_inside where)
 {
 	this_cpu_dec(pagehint_inside[where]);
+}
+
+/*
+ * For a WRAPPER: original_NAME, to be called by PAGEHINT_CALL(), and what finds it,
+ * set_original_NAME(). @stub stands in as long as nothing is attached.
+ */
+#define PAGEHINT_ORIGINAL(name, stub)					\
+PAGEHINT_CALL_DEFINE(original_##name, stub);				\
+									\
+static void set_original_##name(unsigned long address)			\
+{									\
+	PAGEHINT_CALL_SET(original_##name, address);			\
+}
+
+/* For any hook that one counter counts: calls_NAME(). */
+#define PAGEHINT_CALLS(name, counter)					\
+static u64 __maybe_unused calls_##name(void)				\
+{									\
+	return pagehint_counter_sum(counter);				\
 }
 
 /* module/resolve.c */
