@@ -272,19 +272,21 @@ enum pagehint_kept pagehint_swap_cache_make_stable(struct folio *folio)
  * @entry: for which it was found
  *
  * Context: process, may sleep; not with the folio locked.
- * Return: false if it is not that any more: whoever found it has to look again.
+ * Return: PAGEHINT_SWAP_FOUND if it may; else whoever found it has to look again. In any
+ * case it is stable, and stays so.
  */
-bool pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry)
+enum pagehint_swap_found pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry)
 {
 	if (unlikely(!pagehint_folio_is_stable(folio)) &&
 	    pagehint_swap_cache_make_stable(folio) == PAGEHINT_DISCARDED) {
 		pagehint_count(PAGEHINT_REFAULTED, 1);
-		return pagehint_left_out("swap_delete");
+		return pagehint_left_out("swap_delete") ? PAGEHINT_SWAP_FOUND : PAGEHINT_SWAP_GONE;
 	}
 	/* Large ones are never volatile, and so never deleted by us. */
 	if (folio_test_large(folio) || pagehint_left_out("swap_look_again"))
-		return true;
-	return folio_test_swapcache(folio) && folio_swap_entry(folio).val == entry.val;
+		return PAGEHINT_SWAP_FOUND;
+	return folio_test_swapcache(folio) && folio_swap_entry(folio).val == entry.val ?
+	       PAGEHINT_SWAP_FOUND : PAGEHINT_SWAP_TAKEN;
 }
 
 /**

@@ -8,9 +8,9 @@
  *   swap_cluster_readahead exit  tmpfs, and part of the one before; may sleep
  *   folio_migrate_mapping	  before migration copies; the folio is locked
  *
- * The first answers "not there" when the content is gone; those who read the slot in, and
- * found that somebody else had done so, do it once more; migration fails and is
- * tried again.
+ * The first answers "not there" when the content is gone; the second, when it found what
+ * somebody else had read in and that is gone, does it once more; tmpfs looks again by
+ * itself, and starts over; migration fails and is tried again.
  *
  * A probe turns one event into one call of module/ and decides nothing.
  */
@@ -34,6 +34,17 @@ static struct folio *no_folio(PAGEHINT_SWAP_GET_PROTO)
 
 PAGEHINT_ORIGINAL(get, no_folio)
 
+/*
+ * tmpfs, which comes without a vma, does not hold the device. Where somebody else was
+ * faster, that may be swapoff, which is done with the device by now: reading in would take
+ * it for one of 2^32 slots. So tmpfs is given what it found, looks again once it has it
+ * locked, as it does in any case, and starts over.
+ */
+static bool must_look_again(enum pagehint_swap_found found, const struct vm_area_struct *vma)
+{
+	return found == PAGEHINT_SWAP_TAKEN && !vma && !pagehint_left_out("swap_device");
+}
+
 static noinline __used struct folio *wrap_get(PAGEHINT_SWAP_GET_PROTO)
 {
 	struct folio *folio;
@@ -41,9 +52,13 @@ static noinline __used struct folio *wrap_get(PAGEHINT_SWAP_GET_PROTO)
 	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
 	folio = PAGEHINT_CALL(original_get)(PAGEHINT_SWAP_GET_ARGS);
 	pagehint_test_delay(folio ? "swap_get" : "swap_missed");
-	if (folio && unlikely(!pagehint_swap_cache_use(folio, entry))) {
-		folio_put(folio);
-		folio = NULL;
+	if (folio) {
+		enum pagehint_swap_found found = pagehint_swap_cache_use(folio, entry);
+
+		if (unlikely(found != PAGEHINT_SWAP_FOUND) && !must_look_again(found, vma)) {
+			folio_put(folio);
+			folio = NULL;
+		}
 	}
 	pagehint_count(PAGEHINT_CALLS_SWAP_GET, 1);
 	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
@@ -57,20 +72,13 @@ static struct page *no_page(PAGEHINT_SWAP_IN_PROTO)
 	return NULL;
 }
 
-PAGEHINT_CALL_DEFINE(original_in, no_page);
-PAGEHINT_CALL_DEFINE(original_cluster, no_page);
+PAGEHINT_ORIGINAL(in, no_page)
+PAGEHINT_ORIGINAL(cluster, no_page)
 
-static void set_original_in(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_in, address);
-}
-
-static void set_original_cluster(unsigned long address)
-{
-	PAGEHINT_CALL_SET(original_cluster, address);
-}
-
-/* NULL would be taken for want of memory: so once more, which reads the slot in. */
+/*
+ * Its callers hold the device. NULL would be taken for want of memory: so once more, which
+ * reads the slot in.
+ */
 static bool is_wanted(struct page *page, swp_entry_t entry)
 {
 	struct folio *folio;
@@ -78,7 +86,7 @@ static bool is_wanted(struct page *page, swp_entry_t entry)
 	if (!page)
 		return true;
 	folio = page_folio(page);
-	if (likely(pagehint_swap_cache_use(folio, entry)))
+	if (likely(pagehint_swap_cache_use(folio, entry) == PAGEHINT_SWAP_FOUND))
 		return true;
 	folio_put(folio);
 	return false;
@@ -99,14 +107,18 @@ static noinline __used struct page *wrap_in(PAGEHINT_SWAP_IN_PROTO)
 
 PAGEHINT_DIRECT_ENTRY(direct_in, wrap_in);
 
+/*
+ * Its callers are tmpfs, which does not hold the device, and looks again; and the one above.
+ * So whatever it is, it is handed out: stable.
+ */
 static noinline __used struct page *wrap_cluster(PAGEHINT_SWAP_IN_PROTO)
 {
 	struct page *page;
 
 	pagehint_wrapper_enter(PAGEHINT_INSIDE_PAGE_CACHE);
-	do {
-		page = PAGEHINT_CALL(original_cluster)(PAGEHINT_SWAP_IN_ARGS);
-	} while (unlikely(!is_wanted(page, entry)));
+	page = PAGEHINT_CALL(original_cluster)(PAGEHINT_SWAP_IN_ARGS);
+	if (page)
+		pagehint_swap_cache_use(page_folio(page), entry);
 	pagehint_count(PAGEHINT_CALLS_SWAP_CLUSTER, 1);
 	pagehint_wrapper_exit(PAGEHINT_INSIDE_PAGE_CACHE);
 	return page;

@@ -25,6 +25,19 @@ extern bool pagehint_swapcache;
 
 #ifdef PAGEHINT_SWAP_CACHE
 
+/**
+ * enum pagehint_swap_found - what a folio of the swap cache is that was found
+ * @PAGEHINT_SWAP_FOUND: what the entry stands for
+ * @PAGEHINT_SWAP_GONE: was that until this call; the host had dropped its content
+ * @PAGEHINT_SWAP_TAKEN: is not that, or not any more: somebody else took it out of the
+ *	swap cache, and the slot may be free by now, or its device gone
+ */
+enum pagehint_swap_found {
+	PAGEHINT_SWAP_FOUND,
+	PAGEHINT_SWAP_GONE,
+	PAGEHINT_SWAP_TAKEN,
+};
+
 /* module/swap_cache.c */
 bool pagehint_swap_cache_on(void);
 int pagehint_swap_cache_check(char *why);
@@ -33,7 +46,7 @@ void pagehint_swap_cache_stop(void);
 bool pagehint_swap_cache_wait(bool (*give_up)(void));
 void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*stopping)(void));
 bool pagehint_swap_cache_may_go(struct folio *folio);
-bool pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry);
+enum pagehint_swap_found pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry);
 enum pagehint_kept pagehint_swap_cache_settle(struct folio *folio);
 enum pagehint_kept pagehint_swap_cache_make_stable(struct folio *folio);
 bool pagehint_swap_cache_evict(struct folio *folio);

@@ -183,7 +183,7 @@ static void fill_every_second(struct memory *memory, uint64_t key)
 static int hold(char **arguments)
 {
 	const char *kind = arguments[0];
-	struct memory memory = make(strtoul(arguments[1], NULL, 0) * MIB,
+	struct memory memory = make((size_t)(strtod(arguments[1], NULL) * MIB),
 				    !strcmp(kind, "shared"));
 	uint64_t key = pattern_mix(strtoull(arguments[2], NULL, 0));
 	size_t in_core = 0;
