@@ -8,8 +8,9 @@
  *	private memory; shared memory of tmpfs; forked private memory with a child that
  *	verifies it, writes to every second page and verifies that, before its parent does;
  *	every of which only every second frame stays, so that compaction has something to do;
- *	willneed memory that is asked for with MADV_WILLNEED five times a second; incore
- *	memory of which mincore() is asked.
+ *	willneed memory that is asked for with MADV_WILLNEED five times a second; thin the
+ *	same, mostly zeros, which can be compressed; incore memory of which mincore() is
+ *	asked.
  *   swapcheck late private|shared PAGES SEED
  *	Says "ready" when none of its pages is in the swap cache. From SIGTERM on one thread
  *	reads page after page; another one asks for it with MADV_WILLNEED, and reads it into
@@ -65,6 +66,7 @@ struct memory {
 	uint64_t *words;
 	uint64_t *keys;
 	size_t nr;
+	size_t filled;		/* bytes of each page; behind them are zeros */
 	uint64_t wrong;		/* pages */
 };
 
@@ -75,15 +77,29 @@ static uint64_t *page_words(const struct memory *memory, size_t number)
 
 static void fill(struct memory *memory, size_t number, uint64_t key)
 {
-	pattern_fill(page_words(memory, number), PAGE_BYTES, key, number * PAGE_BYTES);
+	pattern_fill(page_words(memory, number), memory->filled, key, number * PAGE_BYTES);
 	memory->keys[number] = key;
+}
+
+static bool rest_is_zeros(const struct memory *memory, size_t number, const char *how)
+{
+	const uint64_t *words = page_words(memory, number);
+
+	for (size_t i = memory->filled / sizeof(*words); i < PAGE_WORDS; i++) {
+		if (words[i]) {
+			fprintf(stderr, "MISMATCH %s: page %zu word %zu: expected 0, found %016"
+				PRIx64 "\n", how, number, i, words[i]);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Returns whether it is right. */
 static bool verify(struct memory *memory, size_t number, const char *how)
 {
-	if (!pattern_verify(page_words(memory, number), PAGE_BYTES, memory->keys[number],
-			    number * PAGE_BYTES, how))
+	if (!pattern_verify(page_words(memory, number), memory->filled, memory->keys[number],
+			    number * PAGE_BYTES, how) && rest_is_zeros(memory, number, how))
 		return true;
 	memory->wrong++;
 	return false;
@@ -97,7 +113,7 @@ static void verify_all(struct memory *memory, const char *how)
 
 static struct memory make(size_t bytes, bool shared)
 {
-	struct memory memory = { .nr = bytes / PAGE_BYTES };
+	struct memory memory = { .nr = bytes / PAGE_BYTES, .filled = PAGE_BYTES };
 
 	memory.words = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			    (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
@@ -191,6 +207,8 @@ static int hold(char **arguments)
 	pid_t child = 0;
 
 	signal(SIGTERM, on_term);
+	if (!strcmp(kind, "thin"))
+		memory.filled = 64;
 	if (!strcmp(kind, "every"))
 		fill_every_second(&memory, key);
 	for (size_t i = 0; strcmp(kind, "every") && i < memory.nr; i++)
@@ -209,7 +227,7 @@ static int hold(char **arguments)
 	}
 	ready();
 	while (!stop) {
-		if (!strcmp(kind, "willneed"))
+		if (!strcmp(kind, "willneed") || !strcmp(kind, "thin"))
 			will_need(&memory, 0, memory.nr);
 		if (!strcmp(kind, "incore"))
 			in_core += count_in_core(&memory, 0, memory.nr);
@@ -471,7 +489,7 @@ int main(int argc, char **argv)
 	if (argc == 6 && !strcmp(argv[1], "stress"))
 		return stress(argv + 2, PAGE_BYTES, run_process);
 	fprintf(stderr,
-		"usage: swapcheck hold anon|shared|forked|every|willneed|incore MIB SEED\n"
+		"usage: swapcheck hold anon|shared|forked|every|willneed|thin|incore MIB SEED\n"
 		"       swapcheck late private|shared PAGES SEED\n"
 		"       swapcheck stress SECONDS PROCESSES MIB SEED\n");
 	return 2;
