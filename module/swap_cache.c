@@ -46,6 +46,8 @@
 
 bool pagehint_swapcache;
 
+/* Frames that are looked at under one hold of commit_mutex */
+#define LOOK_FRAMES	4096
 /* Rounds without a look while as much is in the swap cache as when nothing was found */
 #define PASS_ROUNDS	16
 
@@ -120,45 +122,45 @@ bool pagehint_swap_cache_may_go(struct folio *folio)
 	return why_not == PAGEHINT_SWAP_MAY;
 }
 
-/* Memory goes offline in blocks of far more frames than are asked for at once here. */
-static void find_in(const struct pagehint_range *range, bool (*goes_offline)(unsigned long pfn),
-		    bool (*stopping)(void), unsigned long *found)
+/**
+ * pagehint_swap_cache_look - look for swap cache that nobody seems to use
+ * @pfn: the first frame
+ * @end: the one after the last
+ *
+ * Context: the thread, under commit_mutex, so that none of them goes offline.
+ * Return: how many frames are candidates now.
+ */
+unsigned long pagehint_swap_cache_look(unsigned long pfn, unsigned long end)
 {
-	unsigned long pfn = range->gfn, end = pfn + range->nr_frames;
-	bool leave = goes_offline(pfn);
+	unsigned long found = 0;
 
 	for (; pfn < end; pfn++) {
 		struct page *page;
 
-		if (!(pfn % 4096)) {
-			cond_resched();
-			if (stopping())
-				return;
-		}
-		if (!(pfn % 64))
-			leave = goes_offline(pfn);
-		if (leave || READ_ONCE(*pagehint_table_byte(pfn)) != PAGEHINT_STABLE)
+		if (READ_ONCE(*pagehint_table_byte(pfn)) != PAGEHINT_STABLE)
 			continue;
 		page = pfn_to_online_page(pfn);
 		if (!page || !pagehint_swap_may_qualify(page))
 			continue;
 		pagehint_candidate(pfn);
-		(*found)++;
+		found++;
 	}
+	return found;
 }
 
 /**
- * pagehint_swap_cache_find - look for swap cache that nobody seems to use
- * @goes_offline: must this frame be left alone, as its struct page may go?
+ * pagehint_swap_cache_find - all of memory is looked through, if there is reason to
+ * @look: pagehint_swap_cache_look() under commit_mutex, for frames of one block of memory
  * @stopping: true: come to an end
  *
  * Read ahead for nobody, or written out and not freed yet: neither makes an event of its
  * own that is worth hooking, and there is never much of it. What is found becomes a
  * candidate, and so is left alone for one to two periods.
  *
- * Context: the thread, under commit_mutex; may sleep.
+ * Context: the thread; may sleep.
  */
-void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*stopping)(void))
+void pagehint_swap_cache_find(unsigned long (*look)(unsigned long pfn, unsigned long end),
+			      bool (*stopping)(void))
 {
 	static unsigned long seen;
 	static unsigned int passed;
@@ -171,8 +173,17 @@ void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*st
 	in_cache = global_node_page_state(NR_SWAPCACHE);
 	if (!in_cache || (in_cache == seen && ++passed % PASS_ROUNDS))
 		return;
-	for (i = 0; i < pagehint_table.nr_ranges; i++)
-		find_in(&pagehint_table.ranges[i], goes_offline, stopping, &found);
+	for (i = 0; i < pagehint_table.nr_ranges; i++) {
+		const struct pagehint_range *range = &pagehint_table.ranges[i];
+		unsigned long pfn = range->gfn, end = pfn + range->nr_frames, next;
+
+		for (; pfn < end && !stopping(); pfn = next) {
+			/* Memory goes offline in blocks of several of these. */
+			next = min(end, ALIGN(pfn + 1, LOOK_FRAMES));
+			found += look(pfn, next);
+			cond_resched();
+		}
+	}
 	seen = found ? 0 : in_cache;
 }
 

@@ -6,7 +6,7 @@
  *
  * Lock order: control_mutex (control.c) > commit_mutex > folio lock;
  * hotplug locks > commit_mutex. The thread holds commit_mutex for one folio
- * at a time, or for one look at what was unmapped, or for one at the swap cache, so
+ * at a time, or for one look at what was unmapped, or at 16 MiB for swap cache, so
  * whoever takes it and changes what may be committed knows that no commit is under way
  * by the old rule. And whoever looks at frames without a reference does so under it:
  * struct page of memory that went offline may be gone.
@@ -235,6 +235,18 @@ static bool look_at_mapped(unsigned long pfn)
 	return again;
 }
 
+/* All of one block of memory, which goes offline as a whole */
+static unsigned long look_for_swap_cache(unsigned long pfn, unsigned long end)
+{
+	unsigned long found = 0;
+
+	mutex_lock(&commit_mutex);
+	if (!is_going_offline(pfn))
+		found = pagehint_swap_cache_look(pfn, end);
+	mutex_unlock(&commit_mutex);
+	return found;
+}
+
 static void evict(unsigned long pfn)
 {
 	mutex_lock(&commit_mutex);
@@ -302,9 +314,7 @@ static int volatile_thread(void *unused)
 		pagehint_candidates_each(false, look_first);
 		if (++period % LATER_PERIODS == 0) {
 			PAGEHINT_CALL(lru_add_drain_all_call)();
-			mutex_lock(&commit_mutex);
-			pagehint_swap_cache_find(is_going_offline, stopping);
-			mutex_unlock(&commit_mutex);
+			pagehint_swap_cache_find(look_for_swap_cache, stopping);
 			pagehint_candidates_each(true, look_again);
 			complain();
 		}

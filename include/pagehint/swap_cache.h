@@ -44,7 +44,9 @@ int pagehint_swap_cache_check(char *why);
 int pagehint_swap_cache_start(void);
 void pagehint_swap_cache_stop(void);
 bool pagehint_swap_cache_wait(bool (*give_up)(void));
-void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn), bool (*stopping)(void));
+unsigned long pagehint_swap_cache_look(unsigned long pfn, unsigned long end);
+void pagehint_swap_cache_find(unsigned long (*look)(unsigned long pfn, unsigned long end),
+			      bool (*stopping)(void));
 bool pagehint_swap_cache_may_go(struct folio *folio);
 enum pagehint_swap_found pagehint_swap_cache_use(struct folio *folio, swp_entry_t entry);
 enum pagehint_kept pagehint_swap_cache_settle(struct folio *folio);
@@ -71,7 +73,13 @@ static inline int pagehint_swap_cache_check(char *why)
 static inline int pagehint_swap_cache_start(void) { return -EOPNOTSUPP; }
 static inline void pagehint_swap_cache_stop(void) { }
 static inline bool pagehint_swap_cache_wait(bool (*give_up)(void)) { return true; }
-static inline void pagehint_swap_cache_find(bool (*goes_offline)(unsigned long pfn),
+static inline unsigned long pagehint_swap_cache_look(unsigned long pfn, unsigned long end)
+{
+	return 0;
+}
+
+static inline void pagehint_swap_cache_find(unsigned long (*look)(unsigned long pfn,
+								  unsigned long end),
 					    bool (*stopping)(void)) { }
 static inline bool pagehint_swap_cache_may_go(struct folio *folio) { return false; }
 static inline enum pagehint_kept pagehint_swap_cache_make_stable(struct folio *folio)
