@@ -196,7 +196,8 @@ vm_command_line()
 		-qmp "unix:$vm_qmp_daemon,server=on,wait=off"
 		-device "virtio-serial-$vm_bus"
 		-chardev "pipe,id=control,path=$vm_dir/control"
-		-device "virtserialport,chardev=control,name=pagehint.control")
+		-device "virtserialport,chardev=control,name=pagehint.control"
+		-d cpu_reset -D "$vm_dir/resets")
 	vm_memory_options
 	[ "$vm_reset" = allow ] || vm_qemu+=(-no-reboot)
 	if [ "$vm_disk" != 0 ]; then
@@ -306,12 +307,20 @@ vm_where()
 	done
 }
 
+# vm_triple_fault: the guest's CPU could not even take the exception that its kernel would
+# have complained about (amd64). Nothing is on the console then. Status 1 if it did not.
+vm_triple_fault()
+{
+	[ -e "$vm_dir/resets" ] && grep -m 1 "Triple fault" "$vm_dir/resets"
+}
+
 # vm_give_up TEXT: says what is known about a lost guest
 vm_give_up()
 {
 	{
 		printf 'the guest is lost: %s\n' "$1"
 		sed 's/^/  qemu: /' "$vm_dir/qemu.log"
+		vm_triple_fault || :
 		tail -n 40 "$vm_console" | tr -d '\r' | sed 's/^/  console: /'
 		! vm_alive || vm_where | sed 's/^/  /'
 	} >&2
