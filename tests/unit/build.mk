@@ -11,6 +11,7 @@ UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
 # The pure parts of the host's module for KVM
 UNIT_PROGRAMS += $(UNIT_BUILD)/kvm_entries $(UNIT_BUILD)/kvm_block
+UNIT_OTHERS += test-unit-vm-boot
 # Not for `make check`, which is to be quick: with a real QEMU, and the newer mutants
 UNIT_OTHERS += $(if $(CHECK),,test-unit-pagehintd-qmp test-unit-kvm-mutants test-unit-vector-mutants)
 UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
@@ -89,10 +90,14 @@ test-unit-kvm-mutants:
 test-unit: $(UNIT_PROGRAMS) ## unit tests, under sanitizers, and that they can fail; SHORT=1: fewer steps
 	@tests/unit/run $(if $(SHORT),--short) $(UNIT_PROGRAMS) $(addprefix make:,$(UNIT_OTHERS))
 
+# The test bed's own
+test-unit-vm-boot:
+	@tests/unit/vm_boot.sh
+
 test-unit-short:
 	@$(MAKE) --no-print-directory test-unit SHORT=1
 
-.PHONY: test-unit test-unit-short
+.PHONY: test-unit test-unit-short test-unit-vm-boot
 
 SEED ?= 1
 ROUNDS ?= 100000

@@ -226,13 +226,30 @@ vm_start()
 	vm_boot
 }
 
-# vm_qemu_broke: QEMU ended by a known fault of its own, that has nothing to do with the
-# guest: a CPU that does I/O while another one sets up PCI devices may use a map of the
-# memory that is freed already. Mended by QEMU commit 2865bf1c5795 ("system/physmem: fix
-# use-after-free with dispatch") in 10.0.4; met once in some thousand boots of 10.0.2.
-vm_qemu_broke()
+# QEMU before 10.0.4 (10.0.2 is in Debian's backports) has a fault that has nothing to do
+# with the guest: a CPU that does I/O while another one sets up PCI devices may use a map of
+# the memory that is freed already. Mended by commit 2865bf1c5795 ("system/physmem: fix
+# use-after-free with dispatch"). Met once in some thousand boots, in two forms: QEMU ends
+# (vm_qemu_ended), or the I/O goes elsewhere; if that was the end of an interrupt, the CPU's
+# APIC holds back all others from then on (vm_eoi_lost).
+vm_qemu_ended()
 {
 	! vm_alive && grep -q -F "iotlb_to_section: Assertion \`section_index <" "$vm_dir/qemu.log"
+}
+
+# vm_eoi_lost: reads what vm_where prints. In each of its looks a CPU is halted with
+# interrupts on (bit 9 of RFL) and an interrupt in service: Linux halts in no handler.
+vm_eoi_lost()
+{
+	awk '
+		/^CPU#/ { cpu = substr($1, 5) + 0; apic = 0 }
+		/HLT=/ { halted[cpu] = /RFL=.....[2367abef]../ && /HLT=1/ }
+		/^ISR/ {
+			if (halted[apic] && $2 ~ /^[0-9]+$/)
+				lost[apic]++
+			apic++
+		}
+		END { exit !(lost[0] == 3 || lost[1] == 3) }'
 }
 
 # Boots, and once more if QEMU broke before the guest's agent came up: nothing of ours
@@ -242,12 +259,14 @@ vm_boot()
 	local status=0
 
 	vm_boot_once || status=$?
-	if [ $status -eq $vm_lost ] && vm_qemu_broke; then
-		printf 'QEMU broke at boot (a fault of QEMU before 10.0.4): one more try\n' >&2
-		status=0
-		vm_boot_once || status=$?
+	[ $status -eq $vm_lost ] || return $status
+	if vm_alive && vm_where | vm_eoi_lost; then
+		vm_kill
+	elif ! vm_qemu_ended; then
+		return $status
 	fi
-	return $status
+	printf 'QEMU broke at boot (a fault of QEMU before 10.0.4): one more try\n' >&2
+	vm_boot_once
 }
 
 vm_boot_once()
