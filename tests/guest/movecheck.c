@@ -26,11 +26,10 @@
  * Exit status: 0, or 1 if any word was wrong, or 2 if it could not run.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <linux/mempolicy.h>
 #include <sys/syscall.h>
 
-#include "movecheck-file.h"
+#include "movecheck-blocks.h"
 
 #define HUGE_BYTES	(2UL << 20)
 #define HUGE_PAGES	((unsigned int)(HUGE_BYTES / PAGE_BYTES))
@@ -107,66 +106,6 @@ static void contiguous(void)
 	atomic_fetch_add(&done, race.done);
 }
 
-#define BLOCKS		"/sys/devices/system/memory"
-#define MAX_BLOCKS	64
-#define HELD_PAGES	((400UL << 20) / PAGE_BYTES)	/* all of the movable zone */
-
-static bool stays[MAX_BLOCKS];
-
-static bool block_is_movable(const char *name)
-{
-	char file[300], zones[64] = "";
-	FILE *stream;
-
-	snprintf(file, sizeof(file), BLOCKS "/%s/valid_zones", name);
-	stream = fopen(file, "r");
-	if (!stream)
-		return false;
-	if (!fgets(zones, sizeof(zones), stream))
-		zones[0] = 0;
-	fclose(stream);
-	return !strcmp(zones, "Movable\n");
-}
-
-/* What the kernel reserved when it booted never goes, and what is in use not at once. */
-static void offline_block(const char *name)
-{
-	unsigned long number = strtoul(name + strlen("memory"), NULL, 10);
-	char file[300];
-	int state;
-
-	if (number >= MAX_BLOCKS)
-		die("%s is one of more than %d", name, MAX_BLOCKS);
-	stays[number] = true;
-	snprintf(file, sizeof(file), BLOCKS "/%s/state", name);
-	state = open(file, O_RDWR | O_CLOEXEC);
-	if (state < 0)
-		die("%s", file);
-	for (unsigned int tries = 0; tries < 5; tries++) {
-		if (write(state, "offline", 7) == 7) {
-			atomic_fetch_add(&done, 1);
-			stays[number] = false;
-			write_to(file, "online_movable");
-			break;
-		}
-		pause_us(100000);
-	}
-	close(state);
-}
-
-static void offline(void)
-{
-	DIR *directory = opendir(BLOCKS);
-	struct dirent *entry;
-
-	if (!directory)
-		die(BLOCKS);
-	while ((entry = readdir(directory)))
-		if (!strncmp(entry->d_name, "memory", 6) && block_is_movable(entry->d_name))
-			offline_block(entry->d_name);
-	closedir(directory);
-}
-
 static void by_frame(void (*move)(void))
 {
 	for (unsigned long round = 0; round < rounds && !atomic_load(&wrong); round++) {
@@ -204,45 +143,6 @@ static void run_huge_pages(void)
 static void run_contig(void)
 {
 	by_frame(contiguous);
-}
-
-/*
- * A block that never goes has free memory, too. All of that is held, so that the file lies
- * where blocks do go, which are empty now.
- */
-static void hold_what_stays(void)
-{
-	static uint64_t frames_of[HELD_PAGES];
-	FILE *stream = fopen(BLOCKS "/block_size_bytes", "r");
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	unsigned long block_bytes, nr_held = 0;
-	char *held;
-
-	if (!stream || fscanf(stream, "%lx", &block_bytes) != 1)
-		die("the size of blocks");
-	fclose(stream);
-	offline();
-	held = mmap(NULL, HELD_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (held == MAP_FAILED || madvise(held, HELD_PAGES * PAGE_BYTES, MADV_NOHUGEPAGE) ||
-	    madvise(held, HELD_PAGES * PAGE_BYTES, MADV_POPULATE_WRITE))
-		die("what stays");
-	if (pagemap < 0 || pread(pagemap, frames_of, sizeof(frames_of),
-				 (off_t)((uintptr_t)held / PAGE_BYTES * sizeof(*frames_of))) !=
-				(ssize_t)sizeof(frames_of))
-		die("/proc/self/pagemap");
-	close(pagemap);
-	for (size_t i = 0; i < HELD_PAGES; i++) {
-		/* Bits 0-54: Documentation/admin-guide/mm/pagemap.rst */
-		uint64_t frame = frames_of[i] & ((1ULL << 55) - 1);
-		unsigned long block = frame * PAGE_BYTES / block_bytes;
-
-		if (block < MAX_BLOCKS && stays[block])
-			nr_held++;
-		else if (madvise(held + i * PAGE_BYTES, PAGE_BYTES, MADV_DONTNEED))
-			die("what goes");
-	}
-	printf("  %lu pages held in blocks that stay\n", nr_held);
 }
 
 static void run_offline(void)
