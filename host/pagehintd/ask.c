@@ -2,12 +2,24 @@
 /* pagehintd --status and --drop: the client of a daemon's control socket. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
+
+/* A client that is kept from speaking, as on a busy host */
+static void test_late(void)
+{
+#ifdef PAGEHINT_TEST_HOOKS
+	const char *late_ms = getenv("PAGEHINTD_TEST_LATE_MS");
+
+	if (late_ms)
+		usleep(1000 * strtoul(late_ms, NULL, 10));
+#endif
+}
 
 /*
  * A daemon does not wait long for a line: who says nothing gets its state. If the host is
@@ -22,9 +34,11 @@ static int say(const char *path, const char *line)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
-	    (send(fd, line, length, MSG_NOSIGNAL) == length || errno == EPIPE))
-		return fd;
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		test_late();
+		if (send(fd, line, length, MSG_NOSIGNAL) == length || errno == EPIPE)
+			return fd;
+	}
 	log_info(NULL, "cannot connect to %s: %s; is pagehintd running with --control %s?",
 		 path, strerror(errno), path);
 	if (fd >= 0)

@@ -120,33 +120,68 @@ static void target(void)
 	guest_destroy(&guest);
 }
 
-/* At one temperature those that were volatile first, whatever their place */
-static void oldest_first(void)
+/* Seconds of the clock by which ages are counted (host/pagehintd/ages.c) */
+static double age_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec * 1e9 + now.tv_nsec) / (1 << 30);
+}
+
+/*
+ * At one temperature those that were volatile first, whatever their place.
+ *
+ * Return: false if what is new was around for more than a second, and may be of one age
+ * with what is old
+ */
+static bool oldest_go_first(void)
 {
 	struct daemon daemon;
 	struct guest guest;
+	double new_since;
+	bool in_time;
 
 	begin(&guest, 2, ALL_FEATURES);
 	guest_cache(&guest, 3000, 2 * MIB, 7, 1);
 	start(&daemon, &guest, "0", NULL);
-	/* Seen, and a second of the clock has passed: older than what comes now */
 	WAIT_FOR(figure(&daemon, BY_TEMPERATURE("pagehintd_volatile_frames", 1)) ==
 		 2 * MIB, "not seen");
-	usleep(1200000);
+	/* After three seconds it is in class 2 at least; what is new gets no further than
+	 * to class 1 within one.
+	 */
+	usleep(3300000);
+	new_since = age_clock();
 	guest_cache(&guest, 1000, 2 * MIB, 7, 1);
 	usleep(100000);
 	CHECK(figure(&daemon, VOLATILE_BYTES) == 0, "dropped though there is no target");
 	CHECK(drop(&daemon, "--drop=1") == 1 << 20, "not what was asked for");
-	CHECK(absent(&guest, 3000, 2 * MIB) == MIB && !absent(&guest, 1000, 2 * MIB),
+	in_time = age_clock() - new_since < 1;
+	CHECK(!in_time || (absent(&guest, 3000, 2 * MIB) == MIB && !absent(&guest, 1000, 2 * MIB)),
 	      "of the old %lu went, of the new %lu", absent(&guest, 3000, 2 * MIB),
 	      absent(&guest, 1000, 2 * MIB));
 	/* More than there is of them: the rest, and some of the new */
 	CHECK(drop(&daemon, "--drop=1536K:test") == 3 << 19, "not what was asked for");
-	CHECK(absent(&guest, 3000, 2 * MIB) == 2 * MIB, "old ones are left");
-	CHECK(guest_read(&guest, 1000, 2 * MIB, 7) == MIB / 2, "of the new went");
+	in_time = age_clock() - new_since < 1;
+	if (in_time) {
+		CHECK(absent(&guest, 3000, 2 * MIB) == 2 * MIB, "old ones are left");
+		CHECK(guest_read(&guest, 1000, 2 * MIB, 7) == MIB / 2, "of the new went");
+	}
+	guest_read(&guest, 1000, 2 * MIB, 7);
 	guest_read(&guest, 3000, 2 * MIB, 7);
 	daemon_stop(&daemon);
 	guest_destroy(&guest);
+	return in_time;
+}
+
+static void oldest_first(void)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 20; tries++)
+		if (oldest_go_first())
+			return;
+	FAIL("the machine stood still for a second each time");
 }
 
 static void policies(void)
@@ -351,10 +386,18 @@ static void command_too_late(void)
 {
 	char answer[2048];
 
-	CHECK(!drop_late(2, answer, sizeof(answer)) && !strncmp(answer, "dropped_bytes=4096", 18),
-	      "not asked again: %s", answer);
-	CHECK(drop_late(1000, answer, sizeof(answer)) == 5 &&
-	      strstr(answer, "nothing was dropped"), "no end, or no word of it: %s", answer);
+	unsigned int late;
+
+	/* It speaks before the daemon has closed the connection, or after that. */
+	for (late = 0; late < 2; late++) {
+		if (late)
+			setenv("PAGEHINTD_TEST_LATE_MS", "50", 1);
+		CHECK(!drop_late(2, answer, sizeof(answer)) &&
+		      !strncmp(answer, "dropped_bytes=4096", 18), "not asked again: %s", answer);
+		CHECK(drop_late(1000, answer, sizeof(answer)) == 5 &&
+		      strstr(answer, "nothing was dropped"), "no end, or no word of it: %s", answer);
+	}
+	unsetenv("PAGEHINTD_TEST_LATE_MS");
 }
 
 /*
