@@ -395,7 +395,7 @@ static void command_too_late(void)
 		CHECK(!drop_late(2, answer, sizeof(answer)) &&
 		      !strncmp(answer, "dropped_bytes=4096", 18), "not asked again: %s", answer);
 		CHECK(drop_late(1000, answer, sizeof(answer)) == 5 &&
-		      strstr(answer, "nothing was dropped"), "no end, or no word of it: %s", answer);
+		      strstr(answer, "nothing was dropped"), "no end, or no word: %s", answer);
 	}
 	unsetenv("PAGEHINTD_TEST_LATE_MS");
 }
