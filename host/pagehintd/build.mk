@@ -12,7 +12,7 @@ $(BUILD)/host/pagehintd: $(PAGEHINTD_INPUTS) | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(PAGEHINTD_CFLAGS) -o $@ $(PAGEHINTD_SOURCES) -ljson-c
 
-# With --test-stall and --test-die; never to be installed
+# With --test-stall, --test-die and PAGEHINTD_TEST_LATE_MS; never to be installed
 $(BUILD)/host/pagehintd-test: $(PAGEHINTD_INPUTS) | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(PAGEHINTD_CFLAGS) -DPAGEHINT_TEST_HOOKS -o $@ $(PAGEHINTD_SOURCES) -ljson-c

@@ -9,17 +9,13 @@
 
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/../../bench/lib.sh"
+# shellcheck source=tests/unit/cases.sh
+. "$top/tests/unit/cases.sh"
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 tree=$dir/tree
 output=$dir/output
-
-problem()
-{
-	printf '%s: %s\n' "$name" "$*" >&2
-	[ -n "$problems" ] || problems="$*"
-}
 
 # succeeds COMMAND... / fails TEXT COMMAND...: with a message that has TEXT
 succeeds()
@@ -172,19 +168,5 @@ this_tree()
 	succeeds "$top/bench/readme" --check
 }
 
-failed=0
-for name in takes_figures refuses_other_lines requirements writes_and_checks sees_edits \
-	    refuses_and_leaves this_tree; do
-	start=${EPOCHREALTIME/[.,]/}
-	problems=
-	"$name"
-	result=pass
-	if [ -n "$problems" ]; then
-		result=fail
-		failed=1
-	fi
-	took=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
-	printf 'bench_readme\t%s\t%s\t%d.%03d\t%s\n' "$name" $result $((took / 1000)) \
-		$((took % 1000)) "$problems"
-done
-exit $failed
+run_cases bench_readme takes_figures refuses_other_lines requirements writes_and_checks \
+	sees_edits refuses_and_leaves this_tree

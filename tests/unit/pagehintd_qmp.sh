@@ -11,6 +11,8 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/unit/cases.sh
+. "$top/tests/unit/cases.sh"
 
 program=${PAGEHINTD:-$build/host/pagehintd-test}
 qmp=$build/tests/qmp
@@ -120,12 +122,6 @@ process_gone()
 {
 	# A zombie has ended too.
 	[ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
-}
-
-problem()
-{
-	printf '%s: %s\n' "$name" "$*" >&2
-	[ -n "$problems" ] || problems="$*"
 }
 
 # wait_for WHAT COMMAND...: until it succeeds, 30 s at most
@@ -440,25 +436,15 @@ destroy()
 	qemu_stop
 }
 
-failed=0
-for name in refused_share_off refused_master refused_wrong_table numa_memfd daemon_first reset \
-	    reset_while_stopped actions_restored actions_kept reset_without_daemon \
-	    reset_half_done power_off guest_resets worker_replaced destroy; do
-	start=$(date +%s%N)
-	problems=
-	"$name"
-	result=pass
-	if [ -n "$problems" ]; then
-		result=fail
-		failed=1
-		cat "$log" >&2
-		# shellcheck disable=SC2086 # pids, or none
-		kill -KILL $daemon $qemu 2>/dev/null || :
-		daemon=
-		qemu=
-	fi
-	took=$((($(date +%s%N) - start) / 1000000))
-	printf 'pagehintd_qmp\t%s\t%s\t%d.%03d\t%s\n' "$name" $result $((took / 1000)) \
-		$((took % 1000)) "$problems"
-done
-exit $failed
+case_failed()
+{
+	cat "$log" >&2
+	# shellcheck disable=SC2086 # pids, or none
+	kill -KILL $daemon $qemu 2>/dev/null || :
+	daemon=
+	qemu=
+}
+
+run_cases pagehintd_qmp refused_share_off refused_master refused_wrong_table numa_memfd \
+	daemon_first reset reset_while_stopped actions_restored actions_kept \
+	reset_without_daemon reset_half_done power_off guest_resets worker_replaced destroy

@@ -385,7 +385,6 @@ static int drop_late(unsigned int nr_late, char *answer, size_t size)
 static void command_too_late(void)
 {
 	char answer[2048];
-
 	unsigned int late;
 
 	/* It speaks before the daemon has closed the connection, or after that. */

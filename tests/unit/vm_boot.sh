@@ -12,16 +12,15 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/vm/vm.sh
 . "$top/tests/vm/vm.sh"
+# shellcheck source=tests/unit/cases.sh
+. "$top/tests/unit/cases.sh"
 
 seen=$top/tests/unit/fixtures/lapic-eoi-lost.txt
 vm_dir=$(mktemp -d)
+vm_console=$vm_dir/console
+vm_console_seen=0
+printf 'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n' >"$vm_console"
 trap 'rm -rf "$vm_dir"' EXIT
-
-problem()
-{
-	printf '%s: %s\n' "$name" "$*" >&2
-	[ -n "$problems" ] || problems="$*"
-}
 
 # What vm_boot is made of. The file boots has the status of each boot to come.
 vm_boot_once()
@@ -79,6 +78,7 @@ boots_once_more()
 	boots 0 0 "$vm_lost" 0
 	[ "$kills" = 1 ] || problem "the first QEMU was ended $kills times"
 	grep -q 'one more try' "$vm_dir/said" || problem "nothing was said"
+	vm_console_check >"$vm_dir/said" || problem "the first boot's console counts"
 	boots "$vm_lost" 1 "$vm_lost" "$vm_lost" 0
 	alive=no
 	printf "qemu: iotlb_to_section: Assertion \`section_index < d->map.sections_nb' failed\n" \
@@ -101,18 +101,4 @@ boots_no_more()
 	[ "$kills" = 0 ] || problem "a guest that is lost is ended before it was looked at"
 }
 
-failed=0
-for name in eoi_lost no_eoi_lost_otherwise boots_once_more boots_no_more; do
-	start=${EPOCHREALTIME/[.,]/}
-	problems=
-	"$name"
-	result=pass
-	if [ -n "$problems" ]; then
-		result=fail
-		failed=1
-	fi
-	took=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
-	printf 'vm_boot\t%s\t%s\t%d.%03d\t%s\n' "$name" $result $((took / 1000)) \
-		$((took % 1000)) "$problems"
-done
-exit $failed
+run_cases vm_boot eoi_lost no_eoi_lost_otherwise boots_once_more boots_no_more

@@ -230,8 +230,8 @@ vm_start()
 # with the guest: a CPU that does I/O while another one sets up PCI devices may use a map of
 # the memory that is freed already. Mended by commit 2865bf1c5795 ("system/physmem: fix
 # use-after-free with dispatch"). Met once in some thousand boots, in two forms: QEMU ends
-# (vm_qemu_ended), or the I/O goes elsewhere; if that was the end of an interrupt, the CPU's
-# APIC holds back all others from then on (vm_eoi_lost).
+# (vm_qemu_ended), or, as we conclude, the I/O goes elsewhere; if that was the end of an
+# interrupt, the CPU's APIC holds back all others from then on (vm_eoi_lost).
 vm_qemu_ended()
 {
 	! vm_alive && grep -q -F "iotlb_to_section: Assertion \`section_index <" "$vm_dir/qemu.log"
@@ -266,6 +266,8 @@ vm_boot()
 		return $status
 	fi
 	printf 'QEMU broke at boot (a fault of QEMU before 10.0.4): one more try\n' >&2
+	# What the first one complained of on the console is no problem of the second.
+	vm_console_seen=$(stat -c %s "$vm_console")
 	vm_boot_once
 }
 
