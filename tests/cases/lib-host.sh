@@ -94,10 +94,20 @@ guest_load_end()
 	guest_load_finish "${1:-120}"
 }
 
+# What keeps it from its end: does it run, wait for memory, or for a frame?
+guest_load_where()
+{
+	# shellcheck disable=SC2016 # for the shell of the guest
+	vm_run 'cat /tmp/bg.out /sys/kernel/debug/pagehint/states; uptime; for pid in $(pidof memload); do' \
+		'echo "memload $pid:" $(cut -d " " -f 3,14,15 /proc/$pid/stat);' \
+		'cat /proc/$pid/stack; done' | sed 's/^/  guest: /' >&2
+}
+
 # Its verdict: SECONDS to wait
 guest_load_finish()
 {
-	wait_until "$1" "the end of the memory load" guest_load_ended
+	(wait_until "$1" "the end of the memory load" guest_load_ended) ||
+		{ guest_load_where; exit 1; }
 	# shellcheck disable=SC2016 # for the shell of the guest
 	vm_run 'cat /tmp/bg.out; ! grep -q MISMATCH /tmp/bg.out && exit "$(cat /tmp/bg.status)"' >"$vm_dir/load.out" ||
 		{ cat "$vm_dir/load.out"; fail "the guest's memory is not what it wrote"; }

@@ -14,7 +14,6 @@
  * Exit status: 0, or 1 if any word was wrong, or 2 if it could not run.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -241,6 +240,17 @@ static int worker_run(struct worker *worker, double end)
 	return worker->wrong ? 1 : 0;
 }
 
+/*
+ * Not the wait is to notice the signal: it may come while processes are still made.
+ * Those that are made later have stop from their parent.
+ */
+static void on_term_all(int signal_nr)
+{
+	on_term(signal_nr);
+	signal(SIGTERM, SIG_IGN);
+	kill(0, SIGTERM);
+}
+
 /* Numbers are checked whole: a typing error must not become a test of nothing. */
 static unsigned long number(const char *text)
 {
@@ -262,6 +272,9 @@ static int stress(char **args, int nr_args)
 	uint64_t seed = number(args[3]);
 	int worst = 0;
 
+	signal(SIGTERM, on_term_all);
+	printf("memload: %lu processes\n", processes);
+	fflush(stdout);
 	for (unsigned long i = 0; i < processes; i++) {
 		pid_t child = fork();
 
@@ -275,7 +288,6 @@ static int stress(char **args, int nr_args)
 				.nr_directories = nr_args - 4,
 			};
 
-			/* Ends the rounds, interrupts no system call. */
 			signal(SIGTERM, on_term);
 			exit(worker_run(&worker, end));
 		}
@@ -284,11 +296,6 @@ static int stress(char **args, int nr_args)
 		int status;
 		pid_t child = wait(&status);
 
-		if (child < 0 && errno == EINTR) {
-			signal(SIGTERM, SIG_IGN);
-			kill(0, SIGTERM);
-			continue;
-		}
 		if (child < 0)
 			break;
 		if (!WIFEXITED(status)) {
@@ -336,9 +343,6 @@ static int check_file(char **args)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_term };
-
-	sigaction(SIGTERM, &action, NULL);
 	setpgid(0, 0);
 	if (argc >= 7 && !strcmp(argv[1], "stress"))
 		return stress(argv + 2, argc - 2);

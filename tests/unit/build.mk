@@ -11,7 +11,7 @@ UNIT_OTHERS := $(if $(wildcard host/pagehintd/build.mk),test-unit-pagehintd) \
 	$(if $(wildcard tests/oracle/build.mk),test-unit-oracle)
 # The pure parts of the host's module for KVM
 UNIT_PROGRAMS += $(UNIT_BUILD)/kvm_entries $(UNIT_BUILD)/kvm_block
-UNIT_OTHERS += test-unit-vm-boot
+UNIT_OTHERS += test-unit-vm-boot test-unit-memload
 # Not for `make check`, which is to be quick: with a real QEMU, and the newer mutants
 UNIT_OTHERS += $(if $(CHECK),,test-unit-pagehintd-qmp test-unit-kvm-mutants test-unit-vector-mutants)
 UNIT_HEADERS := $(wildcard tests/unit/*.h) include/uapi/pagehint.h \
@@ -94,10 +94,17 @@ test-unit: $(UNIT_PROGRAMS) ## unit tests, under sanitizers, and that they can f
 test-unit-vm-boot:
 	@tests/unit/vm_boot.sh
 
+$(UNIT_BUILD)/memload: tests/guest/memload.c $(wildcard tests/guest/*.h) | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O1 -g $(WARNINGS) $(UNIT_ASAN) -o $@ $<
+
+test-unit-memload: $(UNIT_BUILD)/memload
+	@tests/unit/memload.sh
+
 test-unit-short:
 	@$(MAKE) --no-print-directory test-unit SHORT=1
 
-.PHONY: test-unit test-unit-short test-unit-vm-boot
+.PHONY: test-unit test-unit-short test-unit-vm-boot test-unit-memload
 
 SEED ?= 1
 ROUNDS ?= 100000
