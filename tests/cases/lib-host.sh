@@ -4,8 +4,10 @@
 # Sourced by the cases that run on the host and drive the guest. A case says
 # what it found in its last line; `fail` ends it.
 
+# TEXT...: after what the command $fail_shows tells, if there is one
 fail()
 {
+	[ -z "${fail_shows:-}" ] || "$fail_shows" || :
 	[ ! -s "${vm_dir:-}/qemu.log" ] || sed "s/^/  qemu: /" "$vm_dir/qemu.log" >&2
 	[ ! -e "${daemon_log:-}" ] || tail -n 30 "$daemon_log" | sed 's/^/  /' >&2
 	echo "FAIL: $*" >&2
@@ -106,8 +108,10 @@ guest_load_where()
 # Its verdict: SECONDS to wait
 guest_load_finish()
 {
-	(wait_until "$1" "the end of the memory load" guest_load_ended) ||
-		{ guest_load_where; exit 1; }
+	local fail_shows=guest_load_where
+
+	wait_until "$1" "the end of the memory load" guest_load_ended
+	fail_shows=
 	# shellcheck disable=SC2016 # for the shell of the guest
 	vm_run 'cat /tmp/bg.out; ! grep -q MISMATCH /tmp/bg.out && exit "$(cat /tmp/bg.status)"' >"$vm_dir/load.out" ||
 		{ cat "$vm_dir/load.out"; fail "the guest's memory is not what it wrote"; }
