@@ -144,13 +144,15 @@ round()
 	esac
 }
 
-# server PERIOD PART: is asked now and then, and is idle in between, as is who asks
+# server PERIOD PART: is asked now and then, and is idle in between, as is who asks. It
+# has a file of its own for its answers: the linker says a line in several pieces, and an
+# answer in between would make two lines of it that nobody has said.
 server()
 {
 	while [ -e /tmp/load.on ]; do
 		sleep "$1"
 		echo "$2"
-	done | /program/server "$file"
+	done | /program/server "$file" >"/tmp/answers.$2" 2>&1
 }
 
 if [ "$seconds" = once ]; then
@@ -173,6 +175,9 @@ while time_left; do
 	round
 done
 rm /tmp/load.on
+failed=0
 for pid in $servers; do
-	wait "$pid"
+	wait "$pid" || failed=1
 done
+cat /tmp/answers.*
+exit $failed
