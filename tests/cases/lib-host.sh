@@ -74,14 +74,16 @@ guest_counter()
 	vm_run "awk '\$1 == \"$1\" { print \$2 }' /sys/kernel/debug/pagehint/counters"
 }
 
-# Verified memory load in the guest's background: SECONDS MIB
+# Verified memory load in the guest's background: SECONDS MIB. Once it has said something
+# it can be told to end.
 guest_load_start()
 {
 	# One line: the agent reads a command a line.
 	vm_run "rm -rf /tmp/load /tmp/bg.*; mkdir -p /tmp/load /disk/load;" \
 		"(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1 &" \
 		"echo \$! >/tmp/bg.pid; wait \$!;" \
-		"echo \$? >/tmp/bg.status) &"
+		"echo \$? >/tmp/bg.status) &" \
+		"until [ -s /tmp/bg.out ] || [ -e /tmp/bg.status ]; do sleep 0.05; done"
 }
 
 guest_load_ended()

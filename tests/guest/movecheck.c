@@ -346,12 +346,27 @@ static void begin(const struct scenario *scenario)
 	settle();
 }
 
+/* Until it is told to end */
+static int hold(void)
+{
+	signal(SIGTERM, on_term);
+	hold_what_stays();
+	printf("ready\n");
+	fflush(stdout);
+	while (!stop)
+		pause_us(100000);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct scenario *scenario = scenarios;
 
+	if (argc == 2 && !strcmp(argv[1], "hold"))
+		return hold();
 	if (argc != 4) {
-		fprintf(stderr, "usage: movecheck SCENARIO FILE ROUNDS\n");
+		fprintf(stderr, "usage: movecheck SCENARIO FILE ROUNDS\n"
+				"       movecheck hold\n");
 		return 2;
 	}
 	random_state = (uint64_t)getpid();

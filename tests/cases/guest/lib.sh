@@ -252,9 +252,11 @@ expect_refused()
 }
 
 # Memory load in the background, contents verified; $1 seconds, $2 MiB, niced by $3.
+# Once it has said something it can be told to end.
 load_start()
 {
 	mkdir -p /disk/load /tmp/load
+	: >/tmp/memload.out
 	(
 		# $$ is not the subshell.
 		read -r pid _ </proc/self/stat
@@ -262,6 +264,9 @@ load_start()
 		exec memload stress "$1" 2 "$2" "$seed" /tmp/load /disk/load
 	) >/tmp/memload.out 2>&1 &
 	load_pid=$!
+	until [ -s /tmp/memload.out ] || ! load_running; do
+		sleep 0.05
+	done
 }
 
 load_running()
