@@ -4,6 +4,9 @@
  * Linux has, while a host in the guest drops what it may; every word is verified.
  *
  *   movecheck SCENARIO FILE ROUNDS
+ *   movecheck hold
+ *	Blocks of memory go offline and come back; what is free in those that do not go
+ *	is held. Says "ready", and waits for SIGTERM.
  *
  * The file is used in four quarters: one that a thread reads through its mapping all
  * the time, one that is mapped and left alone, one that is mapped by nobody, and one
