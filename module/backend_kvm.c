@@ -114,7 +114,7 @@ unsigned int pagehint_kvm_say(unsigned int operation, struct pagehint_vector *ve
 
 		if (ret < 0 || ret > vector->nr - done || (!ret && ++tries == PATIENCE)) {
 			if (ret < 0 && operation == PAGEHINT_HC_SET_STATE)
-				pagehint_kvm_refused(vector->entries + done, ret);
+				pagehint_kvm_refused(vector->entries + done, ret, done);
 			lose(with, ret);
 			break;
 		}

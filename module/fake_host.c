@@ -50,6 +50,10 @@ static bool fake_gone;
 module_param(fake_gone, bool, 0644);
 MODULE_PARM_DESC(fake_gone, "Test build: the fake host has forgotten everything and answers as a stock host; live; default 0");
 
+static unsigned int fake_part = 16;
+module_param(fake_part, uint, 0444);
+MODULE_PARM_DESC(fake_part, "Test build: of about so many entries one is the last that the fake host does in a call; default 16, 0: it does all of them");
+
 static unsigned int fake_order;
 module_param(fake_order, uint, 0444);
 MODULE_PARM_DESC(fake_order, "Test build: the order that the fake host prefers; default 0");
@@ -310,7 +314,7 @@ long pagehint_fake_host_call(unsigned int operation, unsigned long gpa,
 		ret = one_entry(operation, &entries[done], cookie);
 		if (ret < 0)
 			return done ?: ret;
-		if (one_in(16))
+		if (one_in(fake_part))
 			return done + 1;
 	}
 	return done;

@@ -23,7 +23,7 @@ void pagehint_kvm_claim_flush(void);
 int pagehint_kvm_refused_open(void);
 void pagehint_kvm_refused_close(void);
 void pagehint_kvm_refused_begin(void);
-void pagehint_kvm_refused(const struct pagehint_hc_entry *entry, long error);
+void pagehint_kvm_refused(const struct pagehint_hc_entry *entry, long error, bool in_part);
 bool pagehint_kvm_is_refused(unsigned long pfn);
 bool pagehint_kvm_one_by_one(void);
 void pagehint_kvm_all_told(void);

@@ -205,11 +205,18 @@ static struct page *block_of(unsigned long pfn, unsigned int *order)
 	return NULL;
 }
 
-/* Blocks of two pageblocks begin before the second one. */
-static bool may_claim(struct page *page)
+/* A block may be of two pageblocks or more: none of them is one that the host refuses. */
+static bool may_claim(struct page *page, unsigned int order)
 {
-	return !is_migrate_isolate(migratetype_of(page)) &&
-	       !pagehint_kvm_is_refused(page_to_pfn(page));
+	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);
+
+	if (is_migrate_isolate(migratetype_of(page)))
+		return false;
+	for (; pfn < end; pfn += pageblock_nr_pages) {
+		if (pagehint_kvm_is_refused(pfn))
+			return false;
+	}
+	return true;
 }
 
 /* All of it lies in one zone. Returns the frame to go on with. */
@@ -226,7 +233,7 @@ static unsigned long claim_in_pageblock(unsigned long pfn, unsigned long end)
 		pfn = end;
 	while ((pfn = next_fresh(pfn, end)) < end) {
 		page = block_of(pfn, &order);
-		if (!page || page_zone(page) != zone || !may_claim(page)) {
+		if (!page || page_zone(page) != zone || !may_claim(page, order)) {
 			pfn++;
 			continue;
 		}

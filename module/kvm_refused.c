@@ -9,6 +9,9 @@
  * told once; the range that fails then is the one, and what lies in its pageblocks
  * is not hinted any more under this lease.
  *
+ * A host may forget as soon as it comes to the range, and answer with the number of
+ * entries before it: then it is the next call that fails, because nothing is known.
+ *
  * Context: the worker, which alone tells; unless a function says otherwise.
  */
 #include <pagehint/log.h>
@@ -45,18 +48,24 @@ static void mark(const struct pagehint_hc_entry *entry)
  * pagehint_kvm_refused - telling the host of a range failed
  * @entry: the range
  * @error: what the host said, negative
+ * @in_part: the entries before it, of the same vector, were done
  *
- * That it has forgotten, or is not there, says nothing of the range.
+ * That it is not there says nothing of the range; that it has forgotten says something only
+ * if it had not when it was told of the entry before.
  */
-void pagehint_kvm_refused(const struct pagehint_hc_entry *entry, long error)
+void pagehint_kvm_refused(const struct pagehint_hc_entry *entry, long error, bool in_part)
 {
-	if (error == -PAGEHINT_HC_ESTALE || error == -PAGEHINT_HC_ENOSYS ||
+	bool forgot = error == -PAGEHINT_HC_ESTALE;
+
+	if (error == -PAGEHINT_HC_ENOSYS || (forgot && !in_part) ||
 	    pagehint_left_out("kvm_refused"))
 		return;
 	if (!one_by_one) {
 		WRITE_ONCE(one_by_one, true);
 		return;
 	}
+	if (forgot)
+		return;
 	pr_warn_ratelimited("backend kvm: the host refuses frames %#llx-%#llx (error %ld): they are not hinted any more\n",
 			    entry->gfn, entry->gfn + entry->nr_frames - 1, error);
 	mark(entry);
