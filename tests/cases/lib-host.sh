@@ -4,10 +4,11 @@
 # Sourced by the cases that run on the host and drive the guest. A case says
 # what it found in its last line; `fail` ends it.
 
-# TEXT...: after what the command $fail_shows tells, if there is one
+# TEXT...: after what the command $fail_shows tells, if there is one, and what was said last
 fail()
 {
 	[ -z "${fail_shows:-}" ] || "$fail_shows" || :
+	[ ! -s "${vm_console:-}" ] || tail -n 20 "$vm_console" | tr -d '\r' | sed "s/^/  console: /" >&2
 	[ ! -s "${vm_dir:-}/qemu.log" ] || sed "s/^/  qemu: /" "$vm_dir/qemu.log" >&2
 	[ ! -e "${daemon_log:-}" ] || tail -n 30 "$daemon_log" | sed 's/^/  /' >&2
 	echo "FAIL: $*" >&2
