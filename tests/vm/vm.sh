@@ -25,6 +25,7 @@
 #   vm_start / vm_stop         boot and wait for the guest's agent / end it
 #   vm_kill / vm_boot          QEMU dies, its files stay / another QEMU on the same files
 #   vm_run [-t S] COMMAND      run it in the guest, output to stdout, its status
+#   vm_send COMMAND            the same, and nobody waits for its end: the guest may end before
 #   vm_qmp COMMAND [ARGUMENTS] over QMP
 #   vm_wait_boot [-t S]        after a reset: until the agent speaks again
 #   vm_alive                   is QEMU running?
@@ -382,6 +383,14 @@ vm_wait_boot()
 		vm_read_line "$deadline" || return
 	done
 	vm_line=
+}
+
+# What ends the guest, or lets it sleep, may do so before the agent has told of its end.
+vm_send()
+{
+	vm_serial=$((vm_serial + 1))
+	vm_line=
+	printf 'run %s.%s %s\n' "$BASHPID" "$vm_serial" "$*" >&"$vm_to"
 }
 
 vm_run()

@@ -25,14 +25,15 @@ fail()
 	exit 1
 }
 
-# A disk of its own for L2 (/disk), with ext2 by the driver of ext4
+# A disk of its own for L2 (/disk), with ext2 by the driver of ext4. A reset lets it boot again,
+# or with L2_RESET=no ends it.
 l2_ready()
 {
 	! l2 running || return 0
 	rm -f /tmp/l2.disk
 	truncate -s 72M /tmp/l2.disk
 	mke2fs -F /tmp/l2.disk >/dev/null
-	L2_RESET=allow l2 start -smp 2 -device virtio-blk-pci,drive=disk \
+	L2_RESET=${L2_RESET:-allow} l2 start -smp 2 -device virtio-blk-pci,drive=disk \
 		-drive file=/tmp/l2.disk,if=none,id=disk,format=raw,cache=unsafe
 }
 
