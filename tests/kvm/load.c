@@ -6,8 +6,11 @@
 #define _GNU_SOURCE
 #include <pagehint.h>
 
+#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -183,21 +186,66 @@ void test_storm(unsigned int scale)
 	module_load("");
 }
 
+#define READERS_LOCK	"/tmp/readers"
+
+static int readers_lock(void)
+{
+	int fd = open(READERS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	check(fd >= 0, READERS_LOCK ": %m");
+	return fd;
+}
+
+/*
+ * Of each VM that there is. A file that is open holds the module: it is not unloaded then,
+ * and so the unload of the test waits for the end of a round.
+ */
+static void read_statistics(void)
+{
+	int lock = readers_lock();
+
+	for (;;) {
+		char text[4096];
+		glob_t files;
+
+		check(!flock(lock, LOCK_SH), "flock: %m");
+		if (!glob("/sys/kernel/debug/pagehint_kvm/*/*", 0, NULL, &files)) {
+			for (size_t i = 0; i < files.gl_pathc; i++) {
+				int fd = open(files.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+
+				/* Its VM may end before, and meanwhile. */
+				while (fd >= 0 && read(fd, text, sizeof(text)) > 0)
+					;
+				if (fd >= 0)
+					close(fd);
+			}
+			globfree(&files);
+		}
+		check(!flock(lock, LOCK_UN), "flock: %m");
+		usleep(1000);
+	}
+}
+
+static void unload_without_readers(int lock)
+{
+	check(!flock(lock, LOCK_EX), "flock: %m");
+	module_unload();
+	check(!flock(lock, LOCK_UN), "flock: %m");
+}
+
 /* VMs that end while their memory is being dropped, and while statistics are read */
 void test_destroy(unsigned int scale)
 {
 	uint64_t kept = 0, discarded = 0;
 	unsigned int rounds = 10 * scale;
+	int lock = readers_lock();
 	pid_t reader;
 
 	reader = fork();
 	check(reader >= 0, "fork: %m");
 	if (!reader) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execl("/bin/sh", "sh", "-c",
-		      "while :; do cat /sys/kernel/debug/pagehint_kvm/*/* >/dev/null 2>&1; done",
-		      NULL);
-		_exit(127);
+		read_statistics();
 	}
 	for (unsigned int i = 0; i < rounds; i++) {
 		struct load load;
@@ -208,10 +256,11 @@ void test_destroy(unsigned int scale)
 		stop(&load, &kept, &discarded);
 		/* Now and then unload meets the end of a VM. */
 		if (i % 3 == 2) {
-			module_unload();
+			unload_without_readers(lock);
 			module_load("");
 		}
 	}
 	kill_child(reader);
+	close(lock);
 	printf("%u VMs ended under reclaim and readers of statistics\n", rounds);
 }
