@@ -191,6 +191,12 @@ refused_wrong_table()
 	qemu_stop
 }
 
+memfd_there()
+{
+	fd=$(find "/proc/$qemu/fd" -lname '/memfd:memory-backend-memfd*' 2>/dev/null) || :
+	[ -n "$fd" ]
+}
+
 # Memory of two nodes, one of them a memfd
 numa_memfd()
 {
@@ -202,7 +208,8 @@ numa_memfd()
 		-object "memory-backend-file,id=ram0,size=128M,mem-path=$dir/ram,share=on" \
 		-object memory-backend-memfd,id=ram1,size=128M,share=on \
 		-numa node,memdev=ram0 -numa node,memdev=ram1
-	fd=$(find "/proc/$qemu/fd" -lname '/memfd:memory-backend-memfd*')
+	# The sockets are there before memory is.
+	wait_for "QEMU's memfd" memfd_there
 	# Its name is not right, then not given.
 	daemon_start --ram "ram9=$fd"
 	daemon_exit 5
