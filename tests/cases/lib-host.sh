@@ -150,6 +150,24 @@ header_field()
 	od -A n -t "u$2" -j "$1" -N "$2" "$vm_table_file" | tr -d ' '
 }
 
+# Supervisor and worker stopped (SIGSTOP) with nothing busy
+daemon_stop_idle()
+{
+	local tries=100
+
+	# First, or it would replace a worker that is stopped with a range busy.
+	kill -STOP "$daemon_pid"
+	daemon_find_worker || fail "no worker"
+	while :; do
+		kill -STOP "$daemon_worker"
+		wait_until 100 "the worker's stop" pid_state "$daemon_worker" T
+		[ "$(header_field 200 4)" != 0 ] || return 0
+		kill -CONT "$daemon_worker"
+		[ $((tries -= 1)) -gt 0 ] || fail "no moment with nothing busy"
+		sleep 0.0$((RANDOM % 100))
+	done
+}
+
 # Of the range on record: how many frames are U|BUSY now
 busy_frames()
 {
