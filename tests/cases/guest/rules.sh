@@ -38,7 +38,7 @@ cycle_toggle()
 
 rm -f /tmp/rule.status
 modctl load /modules/allocstress.ko hold_ms=20 || fail "allocstress.ko: refused"
-load_start $((seconds + 30)) 256
+load_start 6000 256
 (while [ ! -e /tmp/rule.status ]; do
 	echo 1 >/proc/sys/vm/compact_memory
 	sleep 0.3
