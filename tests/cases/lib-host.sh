@@ -8,7 +8,9 @@
 fail()
 {
 	[ -z "${fail_shows:-}" ] || "$fail_shows" || :
-	[ ! -s "${vm_console:-}" ] || tail -n 20 "$vm_console" | tr -d '\r' | sed "s/^/  console: /" >&2
+	# Of the agent's words there is one for each question that the case asked.
+	[ ! -s "${vm_console:-}" ] || { grep -a -v "agent: end" "$vm_console" || :; } |
+		tail -n 20 | tr -d '\r' | sed "s/^/  console: /" >&2
 	[ ! -s "${vm_dir:-}/qemu.log" ] || sed "s/^/  qemu: /" "$vm_dir/qemu.log" >&2
 	[ ! -e "${daemon_log:-}" ] || tail -n 30 "$daemon_log" | sed 's/^/  /' >&2
 	echo "FAIL: $*" >&2
