@@ -77,6 +77,16 @@ $(UNIT_BUILD)/essa: tests/unit/essa.c include/pagehint/essa.h $(UNIT_HEADERS) | 
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -o $@ $<
 
+# The test bed's client of QMP
+UNIT_PROGRAMS += $(UNIT_BUILD)/vm_qmp
+
+$(UNIT_BUILD)/qmp: tests/vm/qmp.c | setup-build setup-check
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O1 -g $(WARNINGS) $(UNIT_ASAN) -o $@ $<
+
+$(UNIT_BUILD)/vm_qmp: tests/unit/vm_qmp.c $(UNIT_BUILD)/qmp $(UNIT_HEADERS)
+	$(CC) $(UNIT_CFLAGS) $(UNIT_ASAN) -DQMP='"$(UNIT_BUILD)/qmp"' -o $@ $<
+
 test-unit-vector-mutants:
 	@tests/unit/vector_mutants
 

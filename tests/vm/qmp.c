@@ -6,9 +6,10 @@
  *	Execute COMMAND with ARGUMENTS, a JSON object; prints the answer.
  *	Exit status 0, or 1 if QEMU answered with an error.
  *   qmp [-t SECONDS] -e EVENT SOCKET [COMMAND [ARGUMENTS]]
- *	The same, then wait for EVENT and print it.
+ *	The same, then wait for EVENT, which comes after the answer, and print it.
  *
- * Exit status 2: no connection, or no answer within SECONDS (default 100).
+ * Exit status 2: no connection, or none any more, or no answer within SECONDS
+ * (default 100).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,6 +28,10 @@ static void die(const char *what, const char *why)
 	exit(2);
 }
 
+/*
+ * For reading alone: with an event unread in its buffer, a stream of both directions
+ * would first seek back, which a socket cannot, and drop what is to be written.
+ */
 static FILE *connect_to(const char *path, long seconds)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -40,7 +45,7 @@ static FILE *connect_to(const char *path, long seconds)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		die(path, strerror(errno));
-	stream = fdopen(fd, "r+");
+	stream = fdopen(fd, "r");
 	if (!stream)
 		die(path, strerror(errno));
 	return stream;
@@ -55,18 +60,24 @@ static char *wait_for(FILE *stream, const char *wanted, const char *other)
 	while (getline(&line, &size, stream) > 0)
 		if (strstr(line, wanted) || (other && strstr(line, other)))
 			return line;
-	die(wanted, "not seen in time");
+	die(wanted, ferror(stream) && errno == EAGAIN ? "not seen in time" :
+							"QEMU has closed the connection before");
 }
 
 /* Returns whether it succeeded. */
 static int execute(FILE *stream, const char *command, const char *arguments)
 {
 	const char *answer;
+	char *line;
+	int length;
 
-	fseek(stream, 0, SEEK_CUR);
-	fprintf(stream, "{\"execute\": \"%s\"%s%s}\n", command,
-		arguments ? ", \"arguments\": " : "", arguments ? arguments : "");
-	fflush(stream);
+	length = asprintf(&line, "{\"execute\": \"%s\"%s%s}\n", command,
+			  arguments ? ", \"arguments\": " : "", arguments ? arguments : "");
+	if (length < 0)
+		die(command, strerror(errno));
+	if (send(fileno(stream), line, length, MSG_NOSIGNAL) != length)
+		die(command, "not sent");
+	free(line);
 	answer = wait_for(stream, "{\"return\":", "{\"error\":");
 	if (strcmp(command, "qmp_capabilities"))
 		fputs(answer, stdout);
