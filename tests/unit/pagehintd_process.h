@@ -188,12 +188,14 @@ static inline int daemon_ask(const struct daemon *daemon, const char *option, ch
 #define RECOVERED	VM("pagehintd_recovered_frames_total")
 #define RESTARTS	VM("pagehintd_worker_restarts_total")
 
-/* Wait until the condition holds. */
+/* Wait until the condition holds. It is judged as it was seen, since it may not last. */
 #define WAIT_FOR(condition, ...) do {						\
 	double wait_end = test_now() + wait_seconds();				\
-	while (!(condition) && test_now() < wait_end)				\
+	bool wait_ok;								\
+										\
+	while (!(wait_ok = (condition)) && test_now() < wait_end)		\
 		usleep(10000);							\
-	CHECK(condition, __VA_ARGS__);						\
+	CHECK(wait_ok, __VA_ARGS__);						\
 } while (0)
 
 static inline void check_at_rest(const struct guest *guest)
