@@ -337,7 +337,7 @@ actions_kept()
 # Reset while no daemon is there: the VM waits for the next one
 reset_without_daemon()
 {
-	local worker
+	local worker pid
 
 	files
 	qemu_start "${memory[@]}" "${table[@]}" "${device[@]}"
@@ -348,6 +348,10 @@ reset_without_daemon()
 	# shellcheck disable=SC2086 # pids
 	kill -KILL $worker "$daemon"
 	wait "$daemon" 2>/dev/null || :
+	# It has the locks of the files until it has ended, too.
+	for pid in $worker; do
+		wait_for "the end of the worker" process_gone "$pid"
+	done
 	dirty_table
 	ask system_reset
 	wait_for "the held reset" state_is shutdown
