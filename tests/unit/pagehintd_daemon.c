@@ -6,6 +6,7 @@
  *
  * The guest's process is this one, so --pid and --reset=destroy.
  */
+#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include "pagehintd_process.h"
@@ -151,7 +152,8 @@ static void daemon_killed(void)
 	guest.header->host_version = PAGEHINT_VERSION;
 	guest.header->busy_first = 1000;
 	guest.header->busy_count = 100;
-	daemon_start(&daemon, &guest, "1000", NULL);
+	/* With an age that nothing reaches here: what is unused is left to the next daemon. */
+	daemon_start(&daemon, &guest, "3600000", NULL);
 	WAIT_FOR(figure(&daemon, RECOVERED) == 100, "not recovered");
 	check_at_rest(&guest);
 	/* Its supervisor alone: the worker follows, in order. */
@@ -162,7 +164,10 @@ static void daemon_killed(void)
 	WAIT_FOR(!__atomic_load_n(&guest.header->host_gen, __ATOMIC_ACQUIRE),
 		 "an orphaned worker goes on");
 	unlink(daemon.control);
-	usleep(200000);
+	WAIT_FOR(!flock(guest.table_fd, LOCK_EX | LOCK_NB) &&
+		 !flock(guest.ram_fd, LOCK_EX | LOCK_NB), "an orphaned worker keeps its locks");
+	flock(guest.table_fd, LOCK_UN);
+	flock(guest.ram_fd, LOCK_UN);
 	daemon_start(&daemon, &guest, "0", NULL);
 	WAIT_FOR(guest_echo(&guest) && figure(&daemon, DROPPED) > 0,
 		 "no new daemon in its place: %s", daemon_log(&daemon));
