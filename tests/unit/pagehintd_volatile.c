@@ -264,12 +264,17 @@ static void command(void)
 	guest_destroy(&guest);
 }
 
-/* One line as it comes, in pieces or not; what is answered. */
-static void say(const struct daemon *daemon, const char *line, char *answer, size_t size)
+/*
+ * One line in two pieces, or in one if it is short; what is answered.
+ *
+ * Return: seconds from before the connection until all was said
+ */
+static double say(const struct daemon *daemon, const char *line, char *answer, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	size_t length = 0, half = strlen(line) / 2;
+	double start = test_now(), took;
 	ssize_t got;
 
 	strcpy(address.sun_path, daemon->control);
@@ -278,10 +283,44 @@ static void say(const struct daemon *daemon, const char *line, char *answer, siz
 	send(fd, line, half, MSG_NOSIGNAL);
 	usleep(20000);
 	send(fd, line + half, strlen(line) - half, MSG_NOSIGNAL);
+	took = test_now() - start;
 	while ((got = read(fd, answer + length, size - 1 - length)) > 0)
 		length += got;
 	answer[length] = '\0';
 	close(fd);
+	return took;
+}
+
+/*
+ * Says a line and judges how the answer begins. The daemon waits 100 ms for the first byte
+ * and a second for the rest, and then takes what it has for the line. One that was said so
+ * late, and got another answer, is said again. If its beginning dropped the frame, which is
+ * put back, that is counted.
+ *
+ * Return: how often that was so
+ */
+static unsigned int expect_answer(const struct daemon *daemon, struct guest *guest,
+				  const char *line, const char *expected)
+{
+	unsigned int tries = 20, nr_dropped = 0;
+	static char answer[1 << 18];
+
+	for (;;) {
+		double took = say(daemon, line, answer, sizeof(answer));
+		bool right = !strncmp(answer, expected, strlen(expected)) &&
+			     answer[strlen(answer) - 1] == '\n';
+
+		if (right || took < 0.1 || !--tries) {
+			CHECK(right, "to '%s', said in %.3f s, expected '%s', found '%.80s'", line,
+			      took, expected, answer);
+			return nr_dropped;
+		}
+		if (answered(answer, "dropped_bytes=") == PAGEHINT_FRAME_BYTES) {
+			nr_dropped++;
+			guest_read(guest, 100, 1, 7);
+			guest_make_volatile(guest, 100, 0);
+		}
+	}
 }
 
 static void wrong_commands(void)
@@ -303,25 +342,19 @@ static void wrong_commands(void)
 		{ "\n", "# TYPE" },
 		{ "", "# TYPE" },	/* silence */
 	};
-	static char answer[1 << 18], longest[1000];
+	static char longest[1000];
+	unsigned int i, nr_late = 0;
 	struct daemon daemon;
 	struct guest guest;
-	unsigned int i;
 
 	begin(&guest, 5, ALL_FEATURES);
 	guest_cache(&guest, 100, 1, 7, 0);
 	start(&daemon, &guest, "0", NULL);
-	for (i = 0; i < ARRAY_SIZE(lines); i++) {
-		say(&daemon, lines[i].line, answer, sizeof(answer));
-		CHECK(!strncmp(answer, lines[i].answer, strlen(lines[i].answer)) &&
-		      answer[strlen(answer) - 1] == '\n',
-		      "to '%s' expected '%s', found '%.80s'", lines[i].line, lines[i].answer,
-		      answer);
-	}
+	for (i = 0; i < ARRAY_SIZE(lines); i++)
+		nr_late += expect_answer(&daemon, &guest, lines[i].line, lines[i].answer);
 	memset(longest, 'x', sizeof(longest) - 1);
-	say(&daemon, longest, answer, sizeof(answer));
-	CHECK(strstr(answer, "expected a line of less than"), "to a long line: '%.80s'", answer);
-	CHECK(figure(&daemon, DROPPED) == 1 && figure(&daemon, RESTARTS) == 0,
+	expect_answer(&daemon, &guest, longest, "error: expected a line of less than");
+	CHECK(figure(&daemon, DROPPED) == 1 + nr_late && figure(&daemon, RESTARTS) == 0,
 	      "%.0f frames were dropped", figure(&daemon, DROPPED));
 
 	drop_refused(&daemon, "--drop=", 2, "a value after");
