@@ -35,6 +35,23 @@ static inline const char *program(void)
 	return name ? name : "build/host/pagehintd-test";
 }
 
+/*
+ * A worker that is kept from running with a range in flight is replaced after a second, as
+ * one that hangs is. Restarts can be counted on a busy machine only where they mean that a
+ * worker died, or hangs for very long.
+ */
+static inline void set_busy_limit(const char *const *arguments)
+{
+	bool hangs = false;
+
+	while (*arguments)
+		hangs |= !strncmp(*arguments++, "--test-stall=", 13);
+	if (hangs)
+		unsetenv("PAGEHINTD_TEST_BUSY_MS");
+	else
+		setenv("PAGEHINTD_TEST_BUSY_MS", "30000", 1);
+}
+
 /* Runs the daemon with the arguments; its stderr goes to daemon->log. */
 static inline void daemon_start_args(struct daemon *daemon, const char *const *arguments)
 {
@@ -45,6 +62,7 @@ static inline void daemon_start_args(struct daemon *daemon, const char *const *a
 	number++;
 	snprintf(daemon->log, sizeof(daemon->log), "%s/pagehintd-test-%d-%d.log",
 		 directory ? directory : "/dev/shm", (int)getpid(), number);
+	set_busy_limit(arguments);
 	fflush(NULL);
 	daemon->pid = fork();
 	if (daemon->pid)
