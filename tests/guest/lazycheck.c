@@ -5,12 +5,13 @@
  *   lazycheck hold KIND MIB SEED
  *	Fills anonymous memory, gives it up, says "ready", and until SIGTERM:
  *	KIND idle, huge (in huge pages) leave it alone; used reads a word of each
- *	page five times a second; written wrote a word to each page at once; locked
+ *	page five times a second, and says how long it ever took from one time to the end
+ *	of the next; written wrote a word to each page at once; locked
  *	has it in mlock(), pinned in a pipe, forked in a child that was forked before.
  *	Then says how many pages were freed, and verifies the others.
  *   lazycheck race PAGES SECONDS SEED
  *	Gives memory up, reads it for a while, and writes to it while it is being
- *	freed.
+ *	freed, on another CPU.
  *   lazycheck stress SECONDS PROCESSES MIB SEED
  *	PROCESSES that give their memory up, use it again in every way, or not.
  *
@@ -31,6 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "stress.h"
 
 #define HUGE_BYTES	(2UL << 20)
@@ -151,7 +153,7 @@ static struct memory make(size_t bytes, bool huge)
  */
 
 /* Holds the pages by references, and what was in them, in a pipe. */
-static int pin(struct memory *memory)
+static int pin_pages(struct memory *memory)
 {
 	struct iovec all = { memory->words, memory->nr * PAGE_BYTES };
 	int ends[2];
@@ -206,6 +208,7 @@ static int hold(char **arguments)
 	struct memory memory = make(strtoul(arguments[1], NULL, 0) * MIB, !strcmp(kind, "huge"));
 	uint64_t key = pattern_mix(strtoull(arguments[2], NULL, 0)), sum = 0;
 	bool used = !strcmp(kind, "used");
+	double from, begun, longest = 0;
 	pid_t child = 0;
 	int status, pipe = -1;
 
@@ -215,7 +218,7 @@ static int hold(char **arguments)
 	if (!strcmp(kind, "forked"))
 		child = fork_holder(&memory);
 	if (!strcmp(kind, "pinned"))
-		pipe = pin(&memory);
+		pipe = pin_pages(&memory);
 	give_up(&memory, 0, memory.nr);
 	if (!strcmp(kind, "locked"))
 		need(!mlock(memory.words, memory.nr * PAGE_BYTES), "mlock");
@@ -223,11 +226,16 @@ static int hold(char **arguments)
 		write_word(&memory, i, pattern_word(key + 1, i));
 	printf("ready\n");
 	fflush(stdout);
-	while (!stop) {
+	for (from = now(); !stop; from = begun) {
+		begun = now();
 		for (size_t i = 0; used && i < memory.nr; i++)
 			sum += *(volatile uint64_t *)page_words(&memory, i);
+		longest = longer(longest, from);
 		usleep(200000);
 	}
+	longest = longer(longest, from);
+	if (used)
+		printf("%s: not all of it in %ld ms\n", kind, (long)(longest * 1000));
 	printf("%s: %zu of %zu freed\n", kind, count_zeros(&memory), memory.nr);
 	verify(&memory, kind);
 	if (pipe >= 0)
@@ -251,6 +259,7 @@ static int race(char **arguments)
 	uint64_t random = pattern_mix(strtoull(arguments[2], NULL, 0));
 	size_t rounds = 0, freed = 0, sum = 0;
 
+	apart();
 	while (now() < end && !memory.wrong) {
 		for (size_t i = 0; i < memory.nr; i++)
 			fill_page(&memory, i, random + 1);

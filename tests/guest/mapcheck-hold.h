@@ -98,6 +98,7 @@ static int hold(char **arguments)
 	const bool is_hot = is_spinning || is_part || !strcmp(kind, "hot");
 	const size_t step = is_part ? HUGE_BYTES : PAGE_BYTES;
 	volatile uint64_t *memory;
+	double from, begun, longest = 0;
 	uint64_t sum = 0;
 	long before;
 	int fd;
@@ -123,15 +124,22 @@ static int hold(char **arguments)
 	raise(SIGTERM);
 	stop = 0;
 	usleep(1);
+	longest = longer(longest, now());
 	printf("ready\n");
 	fflush(stdout);
-	for (before = faults(); !stop;) {
+	from = now();
+	for (before = faults(); !stop; from = begun) {
+		begun = now();
 		for (size_t at = 0; is_hot && at < bytes; at += step)
 			sum += memory[at / sizeof(*memory)];
+		longest = longer(longest, from);
 		if (!is_spinning)
 			usleep(200000);
 	}
+	longest = longer(longest, from);
 	printf("%s: %ld faults\n", kind, faults() - before);
+	if (is_hot)
+		printf("%s: not all of it in %ld ms\n", kind, (long)(longest * 1000));
 	wrong += pattern_verify((uint64_t *)memory, bytes, key, 0, path);
 	return wrong || (is_hot && !sum);
 }

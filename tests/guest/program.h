@@ -63,6 +63,12 @@ static inline double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* The longer one of @time and what it is since @from, in seconds */
+static inline double longer(double time, double from)
+{
+	return now() - from > time ? now() - from : time;
+}
+
 static inline uint64_t random_below(uint64_t *random, uint64_t limit)
 {
 	*random = pattern_mix(*random + 0x9e3779b97f4a7c15ULL);
