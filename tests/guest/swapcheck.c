@@ -8,7 +8,7 @@
  *	private memory; shared memory of tmpfs; forked private memory with a child that
  *	verifies it, writes to every second page and verifies that, before its parent does;
  *	every of which only every second frame stays, so that compaction has something to do;
- *	willneed memory that is asked for with MADV_WILLNEED five times a second; thin the
+ *	willneed memory that is asked for with MADV_WILLNEED every other second; thin the
  *	same, mostly zeros, which can be compressed; incore memory of which mincore() is
  *	asked.
  *   swapcheck late private|shared PAGES SEED
@@ -201,6 +201,7 @@ static int hold(char **arguments)
 	const char *kind = arguments[0];
 	struct memory memory = make((size_t)(strtod(arguments[1], NULL) * MIB),
 				    !strcmp(kind, "shared"));
+	const bool wanted = !strcmp(kind, "willneed") || !strcmp(kind, "thin");
 	uint64_t key = pattern_mix(strtoull(arguments[2], NULL, 0));
 	size_t in_core = 0;
 	int ends[2], status;
@@ -227,11 +228,12 @@ static int hold(char **arguments)
 	}
 	ready();
 	while (!stop) {
-		if (!strcmp(kind, "willneed") || !strcmp(kind, "thin"))
+		if (wanted)
 			will_need(&memory, 0, memory.nr);
 		if (!strcmp(kind, "incore"))
 			in_core += count_in_core(&memory, 0, memory.nr);
-		usleep(200000);
+		/* What is wanted can all be dropped meanwhile, on a slow machine too. */
+		usleep(wanted ? 2000000 : 200000);
 	}
 	if (child) {
 		close(ends[1]);
