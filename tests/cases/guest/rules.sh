@@ -9,8 +9,9 @@
 #   toggle      unused= is switched off and on
 #
 # The host pauses between its rounds: one that is too fast takes a frame while it is
-# still free, and never looks at it again. Without page cache: the rules are not about
-# it, and a cycle is five times as long with it.
+# still free, and never looks at it again. With toggle for much longer than one side takes to
+# detach, which waits for all CPUs: it would take what is unused before the other side goes.
+# Without page cache: the rules are not about it, and a cycle is five times as long with it.
 #
 # Ends with the load's verdict. With a rule left out the guest may break down.
 # shellcheck source=tests/cases/guest/lib.sh
@@ -29,11 +30,11 @@ cycle_reload()
 
 cycle_toggle()
 {
-	loaded || load_test backend=loop loop_pause_us=100000 volatile=0 leave_out="$rule"
+	loaded || load_test backend=loop loop_pause_us=1000000 volatile=0 leave_out="$rule"
 	set_parameter unused 0
-	sleep 0.5
+	sleep 1.5
 	set_parameter unused 1
-	sleep 0.2
+	sleep 0.5
 }
 
 rm -f /tmp/rule.status
