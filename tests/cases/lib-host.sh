@@ -86,12 +86,12 @@ guest_load_start()
 		"(memload stress $1 4 $2 $RANDOM /tmp/load /disk/load >/tmp/bg.out 2>&1 &" \
 		"echo \$! >/tmp/bg.pid; wait \$!;" \
 		"echo \$? >/tmp/bg.status) &" \
-		"until [ -s /tmp/bg.out ] || [ -e /tmp/bg.status ]; do sleep 0.05; done"
+		"until [ -s /tmp/bg.out ] || [ -s /tmp/bg.status ]; do sleep 0.05; done"
 }
 
 guest_load_ended()
 {
-	vm_run "test -e /tmp/bg.status"
+	vm_run "test -s /tmp/bg.status"
 }
 
 # Before its time: it verifies what it has and ends
@@ -181,24 +181,34 @@ busy_frames()
 	od -A n -v -w1 -t u1 -j $((4096 + first)) -N "$count" "$vm_table_file" | grep -c -w 9 || :
 }
 
+# The worker that was there when the supervisor was stopped; one that has been replaced never
+# stops
+stopped_or_replaced()
+{
+	pid_state "$daemon_worker" T || pid_state "$daemon_worker" Z ||
+		[ "$(pgrep -P "$daemon_pid" | head -n 1)" != "$daemon_worker" ]
+}
+
 # daemon_start_stalled [claimed|dropped]: a daemon whose worker stopped between BUSY
 # and the drop, or between the drop and ABSENT,
 # with $busy frames, and whose supervisor is stopped, so that nobody helps
 daemon_start_stalled()
 {
-	local tries=10
+	local tries=100
 
-	# A claim can come too late for every frame of its range: not that.
+	# A claim can come too late for every frame of its range: not that. Nor where the
+	# supervisor was stopped too late: it replaces the worker after a second.
 	while :; do
 		daemon_start --program "$build/host/pagehintd-test" --unused-age 0 \
 			"--test-stall=${1:-claimed}:$((RANDOM % 60 + 1))"
 		wait_until 100 "a worker" daemon_find_worker
-		kill -STOP "$daemon_pid"	# it would replace the worker after a second
-		wait_until 100 "the worker's stop (${1:-claimed})" \
-			pid_state "$daemon_worker" T
-		busy=$(busy_frames)
+		kill -STOP "$daemon_pid"
+		wait_until 100 "the worker's stop (${1:-claimed})" stopped_or_replaced
+		busy=0
+		! pid_state "$daemon_worker" T || busy=$(busy_frames)
 		[ "$busy" = 0 ] || break
 		[ $((tries -= 1)) -gt 0 ] || fail "no frame was busy when the worker stopped"
+		daemon_find_worker || :
 		daemon_kill_all || fail "it lives on"
 	done
 }

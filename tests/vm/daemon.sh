@@ -23,6 +23,13 @@ daemon_start()
 	daemon_pid=$!
 }
 
+# The test build, whose supervisor waits longer: a worker that gets no CPU for a second while
+# it has a range busy is rightly replaced, but a case may be about those that hang for ever.
+daemon_start_patient()
+{
+	PAGEHINTD_TEST_BUSY_MS=30000 daemon_start --program "$build/host/pagehintd-test" "$@"
+}
+
 daemon_alive()
 {
 	[ -n "$daemon_pid" ] && kill -0 "$daemon_pid" 2>/dev/null
