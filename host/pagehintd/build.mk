@@ -13,8 +13,9 @@ $(BUILD)/host/pagehintd: $(PAGEHINTD_INPUTS) | setup-build
 	$(CC) $(PAGEHINTD_CFLAGS) -o $@ $(PAGEHINTD_SOURCES) -ljson-c
 
 # With --test-stall, --test-die and the environment's PAGEHINTD_TEST_LATE_MS (a client of the
-# control socket speaks so late) and PAGEHINTD_TEST_BUSY_MS (a worker may have one range busy
-# for so long, in place of a second); never to be installed
+# control socket speaks so late), PAGEHINTD_TEST_BUSY_MS (a worker may have one range busy
+# for so long, in place of a second) and PAGEHINTD_TEST_LOOK_MS (it is kept from its CPU for so
+# long while it counts frames); never to be installed
 $(BUILD)/host/pagehintd-test: $(PAGEHINTD_INPUTS) | setup-build
 	@mkdir -p $(@D)
 	$(CC) $(PAGEHINTD_CFLAGS) -DPAGEHINT_TEST_HOOKS -o $@ $(PAGEHINTD_SOURCES) -ljson-c

@@ -193,13 +193,35 @@ static void look_at_volatile(struct worker *worker, const uint64_t *frames)
 	worker->had_volatile = any;
 }
 
+/* What this process has had of a CPU */
+static uint64_t cpu_ns(void)
+{
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	return cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec;
+}
+
+/* A worker that the scheduler keeps from running, as on a busy host */
+static void test_stalled_look(void)
+{
+#ifdef PAGEHINT_TEST_HOOKS
+	const char *look_ms = getenv("PAGEHINTD_TEST_LOOK_MS");
+
+	if (look_ms)
+		usleep(1000 * strtoul(look_ms, NULL, 10));
+#endif
+}
+
+/* Its part is of CPU time: what it waited for a CPU cost nothing. */
 static void count_frames(struct worker *worker)
 {
-	uint64_t frames[NR_FRAME_STATES] = { 0 }, start = now_ns();
+	uint64_t frames[NR_FRAME_STATES] = { 0 }, start = now_ns(), cpu = cpu_ns();
 	unsigned int i;
 
 	if (start < worker->next_histogram_ns)
 		return;
+	test_stalled_look();
 
 	for (i = 0; i < worker->lease.nr_extents; i++)
 		scan_histogram(&worker->table.state[worker->lease.extents[i].first],
@@ -207,16 +229,13 @@ static void count_frames(struct worker *worker)
 	for (i = 0; i < NR_FRAME_STATES; i++)
 		shared_set(worker->shared->frames[i], frames[i]);
 	look_at_volatile(worker, frames);
-	worker->next_histogram_ns = start + (now_ns() - start) * HISTOGRAM_CPU_PART;
+	worker->next_histogram_ns = start + (cpu_ns() - cpu) * HISTOGRAM_CPU_PART;
 }
 
 static void once_a_second(struct worker *worker)
 {
-	struct timespec cpu;
-
 	count_frames(worker);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	shared_set(worker->shared->cpu_ns, cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec);
+	shared_set(worker->shared->cpu_ns, cpu_ns());
 	if (worker->attached)
 		worker_pinned(worker);
 }

@@ -302,6 +302,28 @@ static void table_truncated(void)
 	guest_destroy(&guest);
 }
 
+/* The frames are counted again soon, though the worker got no CPU while it counted them. */
+static void stalled_look(void)
+{
+	struct daemon daemon;
+	struct guest guest;
+	double freed;
+
+	guest_create(&guest, FRAMES);
+	guest_ask(&guest, 11);
+	setenv("PAGEHINTD_TEST_LOOK_MS", "1000", 1);
+	daemon_start(&daemon, &guest, "3600000", NULL);
+	WAIT_FOR(guest_echo(&guest) && figure(&daemon, IN_FORCE) == 1, "no lease");
+	guest_fill_and_free(&guest);
+	freed = test_now();
+	WAIT_FOR(figure(&daemon, UNUSED) == FRAMES - 2, "not counted again");
+	/* A part of a hundred of the time that it waited would be 100 seconds. */
+	CHECK(test_now() - freed < 40, "counted again after %.0f seconds", test_now() - freed);
+	daemon_stop(&daemon);
+	unsetenv("PAGEHINTD_TEST_LOOK_MS");
+	guest_destroy(&guest);
+}
+
 static void dry_run_and_target(void)
 {
 	static struct pagehint_header before;
@@ -465,6 +487,7 @@ int main(int argc, char **argv)
 		{ "vm_replaced", vm_replaced },
 		{ "guest_refused", guest_refused },
 		{ "table_truncated", table_truncated },
+		{ "stalled_look", stalled_look },
 		{ "dry_run_and_target", dry_run_and_target },
 		{ "pinned", pinned },
 	};

@@ -204,6 +204,7 @@ static inline int daemon_ask(const struct daemon *daemon, const char *option, ch
 #define IN_FORCE	"pagehintd_lease{vm=\"test\",pagehintd_lease=\"in_force\"}"
 #define DROPPED		VM("pagehintd_dropped_frames_total")
 #define RECOVERED	VM("pagehintd_recovered_frames_total")
+#define UNUSED		"pagehintd_frames{vm=\"test\",state=\"unused\"}"
 #define RESTARTS	VM("pagehintd_worker_restarts_total")
 
 /* Wait until the condition holds. It is judged as it was seen, since it may not last. */
