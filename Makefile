@@ -124,7 +124,7 @@ vm: guest-root
 vm: modules modules-test test-modules guest-programs guest-tools $(BUILD)/tests/qmp \
     $(PAGEHINTD_PROGRAMS)
 
-test-vm: ## cases in guests (tests/cases/table) of VM_KERNELS; CASES="a b": only these; LONG=1: all
+test-vm: qemu ## cases in guests (tests/cases/table) of VM_KERNELS; CASES="a b": only these; LONG=1: all
 	@$(MAKE) --no-print-directory vm KERNELS="$(VM_KERNELS)"
 	@tests/vm/run $(if $(LONG),--long) $(CASES)
 

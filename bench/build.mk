@@ -24,7 +24,7 @@ $(BUILD)/bench/guest-s390x/%: bench/guest/%.c bench/guest/ticks.h | setup-s390x
 	s390x-linux-gnu-gcc-12 $(USER_CFLAGS) -DTICKS_OF_TOD -static -o $@ $<
 
 # On s390x, by hand: make bench-essa (bench/essa)
-bench-essa: vm-s390x qemu-s390x $(BUILD)/bench/guest-s390x/readcost ## figures of s390x: ESSA and instructions, CMMA alone and with the module
+bench-essa: vm-s390x qemu $(BUILD)/bench/guest-s390x/readcost ## figures of s390x: ESSA and instructions, CMMA alone and with the module
 	@$(MAKE) --no-print-directory bench-modules KERNELS=$(S390X_KERNEL)
 	@bench/essa
 
@@ -35,7 +35,7 @@ bench-modules: kernels
 		tests/vm/build-module $$kernel $(BUILD)/bench-modules/$$kernel bench/modules .; \
 	done
 
-bench-build: modules modules-test bench-modules guest-programs guest-tools guest-root $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
+bench-build: qemu modules modules-test bench-modules guest-programs guest-tools guest-root $(BUILD)/tests/qmp $(PAGEHINTD_PROGRAMS) \
 	     $(MEMPLOT) $(BENCH_PROGRAMS)
 
 bench: ## figures: cost in the guest and on the host, memory returned (build/bench.tsv)

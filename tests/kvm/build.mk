@@ -28,7 +28,7 @@ setup-kvm:
 l2-modules:
 	@$(MAKE) --no-print-directory modules modules-test test-modules KERNELS=$(L2_KERNEL) TEST=
 
-test-kvm: setup-kvm l2-modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM) ## the host's module on each of KVM_KERNELS, in a VM with emulated SVM; SHORT=1: less; LONG=1: all; CASES="a b"
+test-kvm: setup-kvm qemu l2-modules guest-programs guest-tools $(BUILD)/tests/qmp $(KVM_VMM) ## the host's module on each of KVM_KERNELS, in a VM with emulated SVM; SHORT=1: less; LONG=1: all; CASES="a b"
 	@$(MAKE) --no-print-directory modules-kvm KERNELS="$(KVM_KERNELS)" TEST=
 	@$(MAKE) --no-print-directory modules-kvm KERNELS="$(KVM_KERNELS)" TEST=1
 	@tests/kvm/run $(addprefix --kernel ,$(KVM_KERNELS)) $(if $(SHORT),--short) $(if $(LONG),--long) $(CASES)

@@ -16,7 +16,7 @@ machine_start()
 	mkfifo "$directory/console.in" "$directory/console.out"
 	exec {machine_console}<>"$directory/console.out"
 	coproc MACHINE {
-		exec "$("$top/tests/qemu/path")" -M s390-ccw-virtio -cpu max -nodefaults \
+		exec "$("$top/tests/qemu/path" s390x)" -M s390-ccw-virtio -cpu max -nodefaults \
 			-no-user-config -display none -device "s390-essa,id=essa$properties" \
 			-chardev "pipe,id=console,path=$directory/console" -serial chardev:console \
 			-qmp stdio "$@" 2>"$directory/qemu.log"

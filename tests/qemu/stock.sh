@@ -13,7 +13,7 @@ stock_start()
 {
 	vm_defaults
 	vm_kernel=6.1-s390x
-	vm_program=$("$top/tests/qemu/path")
+	vm_program=$("$top/tests/qemu/path" s390x)
 	vm_args=(-device "s390-essa,id=essa")
 	vm_mem=512
 	vm_cmdline=$1

@@ -32,7 +32,7 @@ essa_rates=random-unused=40000,random-volatile=40000
 # essa_guest CMMA RATES
 essa_guest()
 {
-	vm_program=$("$top/tests/qemu/path") || die "no QEMU with ESSA"
+	vm_program=$("$top/tests/qemu/path" s390x) || die "no QEMU with ESSA"
 	vm_args+=(-device "s390-essa,id=essa,io-fatal=on${2:+,$2}")
 	vm_cmdline+=" cmma=$1"
 	essa_cmma=$1

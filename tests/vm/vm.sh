@@ -166,12 +166,18 @@ vm_set_machine()
 	esac
 }
 
-# The QEMU to call, with its firmware: $vm_program, or that of the table of kernels
+# The QEMU to call, with its firmware: $vm_program, which may be SUITE:PROGRAM; or of
+# amd64 our own, of others that of the table of kernels
 vm_qemu_program()
 {
-	local program suite directory
+	local program=$vm_program suite directory
 
-	program=${vm_program:-$(kernel_field "$vm_kernel" qemu)}
+	if [ -z "$program" ] && [[ $vm_kernel == *-amd64 ]]; then
+		vm_qemu=("$("$top/tests/qemu/path" x86_64)") || die "no QEMU"
+		vm_qemu+=(-L "$(dirname "${vm_qemu[0]}")/../share/qemu" -L /usr/share/seabios)
+		return
+	fi
+	program=${program:-$(kernel_field "$vm_kernel" qemu)}
 	suite=${program%%:*}
 	if [ "$suite" = "$program" ]; then
 		vm_qemu=("$program")
